@@ -1,0 +1,2 @@
+//! The `tripsync` binary.
+fn main() {}
