@@ -1,1 +1,4 @@
-//! The edge.
+//! The edge: HTTP, accounts, storage and configuration around the live engine.
+
+pub mod store;
+pub mod telemetry;

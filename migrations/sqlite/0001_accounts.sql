@@ -1,0 +1,65 @@
+-- Accounts, their sessions and the answers kept for Idempotency-Key.
+-- Instants are unix milliseconds, ids are the 16 bytes of a UUID (see src/store.rs).
+
+CREATE TABLE users (
+    id            BLOB   NOT NULL PRIMARY KEY,
+    -- Normalised: trimmed, lower case.
+    email         TEXT   NOT NULL UNIQUE,
+    -- Lower case; null until chosen.
+    username      TEXT   UNIQUE,
+    -- PHC string (argon2id).
+    password_hash TEXT   NOT NULL,
+    display_name  TEXT   NOT NULL,
+    first_name    TEXT,
+    last_name     TEXT,
+    phone         TEXT,
+    bio           TEXT,
+    -- IANA name.
+    time_zone     TEXT,
+    -- BCP 47 tag.
+    locale        TEXT,
+    -- ISO 4217 code.
+    currency      TEXT,
+    -- A JSON object of the client's making, at most 8 KiB.
+    preferences   TEXT   NOT NULL,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL
+) STRICT;
+
+-- One row per login: the family of its refresh tokens. A refresh token names its session and generation; only the
+-- newest generation is good, the one before it for a short grace after the rotation.
+CREATE TABLE sessions (
+    id           BLOB   NOT NULL PRIMARY KEY,
+    user_id      BLOB   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    generation   INTEGER NOT NULL,
+    -- SHA-256 of the newest refresh token.
+    refresh_hash BLOB  NOT NULL,
+    -- When the newest generation was made.
+    rotated_at   INTEGER NOT NULL,
+    -- The client's own description (User-Agent), shortened.
+    client_label TEXT,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    revoked_at   INTEGER,
+    -- logout, logout_all, refresh_reused, password_changed
+    revoked_why  TEXT
+) STRICT;
+CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_revoked ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX sessions_expires ON sessions (expires_at);
+
+-- First answers to POSTs with an Idempotency-Key, kept for 24 h.
+CREATE TABLE idempotency (
+    -- SHA-256 over user, key and, for callers without a user, the request.
+    id           BLOB  NOT NULL PRIMARY KEY,
+    -- Keyed hash over method, path, query and body.
+    request_hash BLOB  NOT NULL,
+    -- Null while the first request is running.
+    status       INTEGER,
+    -- Status line, headers and body, encrypted: answers to logins hold tokens.
+    answer       BLOB,
+    -- A running request that has not answered by then is taken for dead.
+    locked_until INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX idempotency_expires ON idempotency (expires_at);

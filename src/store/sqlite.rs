@@ -1,0 +1,116 @@
+//! Opening SQLite.
+
+use super::{DbOptions, StoreError};
+use sqlx::SqlitePool;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a statement waits for another process (a backup, the `sqlite3` shell) to release its lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A SQLite file: one connection that writes, several that read.
+///
+/// SQLite allows one writer at a time. With a single writing connection callers queue in the pool, fairly and without
+/// `SQLITE_BUSY`; readers see the last commit and never wait for the writer (WAL).
+#[derive(Debug, Clone)]
+pub struct SqliteDb {
+    writer: SqlitePool,
+    reader: SqlitePool,
+}
+
+impl SqliteDb {
+    /// The pool with the only writing connection. Transactions on it begin with `BEGIN IMMEDIATE`.
+    #[must_use]
+    pub const fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    /// The pool of reading connections; a write through it is refused.
+    #[must_use]
+    pub const fn reader(&self) -> &SqlitePool {
+        &self.reader
+    }
+
+    pub(super) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The file named by `sqlite://path`, `sqlite:path` or `sqlite:///absolute/path`.
+pub(crate) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
+    let rest = url
+        .strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"))
+        .unwrap_or("");
+    if rest.is_empty() || rest.contains('?') || rest.starts_with(':') {
+        return Err(StoreError::Url(
+            "a SQLite URL looks like sqlite://folder/file.db or sqlite:///absolute/file.db, without parameters",
+        ));
+    }
+    Ok(PathBuf::from(rest))
+}
+
+pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<SqliteDb, StoreError> {
+    let path = path_of(url)?;
+    create_parents(&path)?;
+    let connect = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT);
+
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(options.acquire_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| Box::pin(assert_settings(connection)))
+        .connect_with(connect.clone())
+        .await?;
+    let reader = SqlitePoolOptions::new()
+        .max_connections(options.connections_max)
+        .acquire_timeout(options.acquire_timeout)
+        .after_connect(|connection, _| Box::pin(assert_settings(connection)))
+        .connect_with(connect.pragma("query_only", "ON"))
+        .await?;
+    Ok(SqliteDb { writer, reader })
+}
+
+fn create_parents(path: &Path) -> Result<(), StoreError> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent)
+            .map_err(|error| StoreError::Database(Box::new(sqlx::Error::Io(error)))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a connection that would acknowledge writes before they are on disk: sqlx sets neither mode by itself, and a
+/// file on a file system without shared memory silently stays out of WAL.
+async fn assert_settings(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *connection)
+        .await?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
+        .fetch_one(&mut *connection)
+        .await?;
+    let foreign_keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys")
+        .fetch_one(&mut *connection)
+        .await?;
+    if mode == "wal" && synchronous == 2 && foreign_keys == 1 {
+        Ok(())
+    } else {
+        Err(sqlx::Error::Configuration(
+            format!(
+                "SQLite must run with journal_mode=wal, synchronous=2 and foreign_keys=1, \
+                 but has {mode}, {synchronous} and {foreign_keys}; is the file on a network file system?"
+            )
+            .into(),
+        ))
+    }
+}
