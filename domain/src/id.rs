@@ -94,11 +94,7 @@ id!(
 );
 
 fn serialize_uuid<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
-    if serializer.is_human_readable() {
-        serializer.collect_str(&id.hyphenated())
-    } else {
-        serializer.serialize_bytes(id.as_bytes())
-    }
+    if serializer.is_human_readable() { serializer.collect_str(&id.hyphenated()) } else { serializer.serialize_bytes(id.as_bytes()) }
 }
 
 fn deserialize_uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
@@ -120,11 +116,7 @@ fn deserialize_uuid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, 
         }
     }
 
-    if deserializer.is_human_readable() {
-        deserializer.deserialize_str(Visitor)
-    } else {
-        deserializer.deserialize_bytes(Visitor)
-    }
+    if deserializer.is_human_readable() { deserializer.deserialize_str(Visitor) } else { deserializer.deserialize_bytes(Visitor) }
 }
 
 #[cfg(test)]

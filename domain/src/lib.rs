@@ -1,1 +1,22 @@
-//! The pure rules and wire types.
+//! The pure rules and wire types of TripSync.
+//!
+//! Owns: identities, times, error codes, the rules of every room kind (`decide` judges, `evolve` changes), and the frames of
+//! the live protocol with their bytes. Deliberately does not know: clocks, randomness, tasks, sockets, databases. Time and new
+//! ids come in as inputs, so equal input gives equal output and a replay equals what happened live.
+
+pub mod command;
+pub mod error_code;
+pub mod id;
+pub mod kind;
+pub mod presence;
+pub mod protocol;
+pub mod rejection;
+pub mod sequence;
+pub mod time;
+
+pub use error_code::ErrorCode;
+pub use id::{ClientId, ItemId, NodeId, RoomId, SessionId, UserId};
+pub use kind::{Audience, Conflict, Ctx, Decision, Effect, EventMeta, Projection, Role, RoomKind, UserCard};
+pub use rejection::Rejection;
+pub use sequence::{CommandNumber, Epoch, Seq};
+pub use time::Timestamp;

@@ -1,0 +1,254 @@
+//! What a room kind is: rules that judge commands, and a state that events change.
+//!
+//! A new kind of room is one folder of rules that implements [`RoomKind`] and one line in the engine's registry.
+
+use crate::{ClientId, CommandNumber, ItemId, Rejection, RoomId, Seq, Timestamp, UserId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The rules of one kind of room.
+pub trait RoomKind: Send + Sync + 'static {
+    /// The tag of this kind in the database and on the wire, such as `trip`.
+    const KIND: &'static str;
+    /// What a client asks for (imperative).
+    type Command: Serialize + DeserializeOwned + Clone + fmt::Debug + Send + 'static;
+    /// What happened (past tense). Serialised internally tagged by `type`; unknown types must decode to a variant that `evolve` ignores.
+    type Event: Serialize + DeserializeOwned + Clone + fmt::Debug + Send + 'static;
+    /// The whole state; `default()` is the room before its first event. Serialised whole into snapshots.
+    type State: Serialize + DeserializeOwned + Clone + Default + fmt::Debug + Send + Sync + 'static;
+
+    /// Judges a command against the present state.
+    ///
+    /// An accepted command has at least one event, also when it changes no value, because the journal is what answers when the
+    /// command is sent again. Only the creating command is accepted by the default state.
+    ///
+    /// # Errors
+    /// The rejection that the author gets; the state is unchanged.
+    fn decide(state: &Self::State, ctx: &Ctx<'_>, command: &Self::Command) -> Result<Decision<Self::Event>, Rejection>;
+
+    /// Applies one event. Cannot fail: an event that is in the journal has happened.
+    fn evolve(state: &mut Self::State, meta: &EventMeta, event: &Self::Event);
+
+    /// The user's place in the room; `None` for everybody who may not know that it exists.
+    fn access(state: &Self::State, user: UserId) -> Option<Role>;
+
+    /// Users that a command names and whose [`UserCard`] `decide` needs in [`Ctx::users`]. At most a handful.
+    fn users_needed(command: &Self::Command) -> Vec<UserId>;
+
+    /// Who may see an event. Everybody else gets its bare seq.
+    fn audience(event: &Self::Event) -> Audience;
+
+    /// Whether viewers see the state differently; equal keys share one encoded snapshot. 0 when everybody sees the same.
+    fn view_key(state: &Self::State, viewer: UserId) -> u64;
+
+    /// The state as a client sees it (`joined.state`), in MessagePack; maps with string keys.
+    fn view(state: &Self::State, viewer: UserId) -> Vec<u8>;
+
+    /// Whether the room has ended (was deleted); members are told and nobody has access any more.
+    fn is_ended(state: &Self::State) -> bool;
+
+    /// What lists and searches must learn from these events, given the state after them. Stored in the events' transaction.
+    fn project(state: &Self::State, events: &[(EventMeta, Self::Event)]) -> Vec<Projection>;
+
+    /// Work for the live owner after the event is durable; never run on replay.
+    fn effects(state: &Self::State, meta: &EventMeta, event: &Self::Event) -> Vec<Effect>;
+
+    /// Which thing of the room an event is about, for history by entity.
+    fn entity(event: &Self::Event) -> Option<ItemId>;
+
+    /// One sentence per event for the activity log, in plain English without the author's name ("added the activity “Louvre”").
+    fn describe(event: &Self::Event) -> String;
+
+    /// The invariants of the state, asserted in debug builds and by the random-room suite.
+    ///
+    /// # Errors
+    /// A sentence that says which invariant is broken.
+    fn validate(state: &Self::State) -> Result<(), String>;
+}
+
+/// What `decide` may know beside the state and the command.
+#[derive(Clone, Debug)]
+pub struct Ctx<'a> {
+    /// The room.
+    pub room: RoomId,
+    /// Who asks.
+    pub author: UserId,
+    /// When the room judges.
+    pub at: Timestamp,
+    /// The seq that the author had seen when making the command, when told.
+    pub base: Option<Seq>,
+    /// A fresh id for an item that this command makes without naming one; further ones derive from it by [`Ctx::derived_id`].
+    pub new_id: ItemId,
+    /// The users that [`RoomKind::users_needed`] named, as far as they exist, and always the author.
+    pub users: &'a [UserCard],
+}
+
+impl Ctx<'_> {
+    /// The card of a user who was looked up; `None` when there is no such user.
+    #[must_use]
+    pub fn user(&self, id: UserId) -> Option<&UserCard> {
+        self.users.iter().find(|card| card.user == id)
+    }
+
+    /// The `index`-th further fresh id.
+    #[must_use]
+    pub fn derived_id(&self, index: u16) -> ItemId {
+        ItemId(uuid::Uuid::from_u128(self.new_id.0.as_u128() ^ (u128::from(index) << 32)))
+    }
+}
+
+/// What a room needs to know of a user account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserCard {
+    /// The account.
+    pub user: UserId,
+    /// The name that others see.
+    pub name: String,
+}
+
+/// An accepted command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision<E> {
+    /// What happens, in order; at least one.
+    pub events: Vec<E>,
+    /// Values that the author overwrites without having seen them.
+    pub conflicts: Vec<Conflict>,
+}
+
+impl<E> Decision<E> {
+    /// One event and no conflict.
+    pub fn event(event: E) -> Self {
+        Self { events: vec![event], conflicts: Vec::new() }
+    }
+}
+
+/// A value that somebody else set after the author's `base` and that the command overwrote. Stored with the event, so that the
+/// overwritten author learns of it however late.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// JSON pointer (RFC 6901) into the room's state, such as `/activities/<id>/title`.
+    pub path: String,
+    /// Who had set the overwritten value.
+    pub by: UserId,
+    /// When.
+    pub at: Timestamp,
+    /// In which event.
+    pub seq: Seq,
+    /// The overwritten value.
+    pub theirs: serde_json::Value,
+    /// The value that stands now.
+    pub yours: serde_json::Value,
+}
+
+/// Where an event stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventMeta {
+    /// Its position in the room.
+    pub seq: Seq,
+    /// When the room judged the command.
+    pub at: Timestamp,
+    /// Whose command it was.
+    pub by: UserId,
+    /// The command's identity; absent for commands without a number.
+    pub command: Option<(ClientId, CommandNumber)>,
+}
+
+/// A user's rights in a room, from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sees and chats.
+    Viewer,
+    /// Edits.
+    Participant,
+    /// Manages members and deletes.
+    Organizer,
+}
+
+impl Role {
+    /// The tag that travels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Participant => "participant",
+            Self::Organizer => "organizer",
+        }
+    }
+}
+
+/// Who may see an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everybody in the room.
+    Everyone,
+    /// Members with at least this role.
+    AtLeast(Role),
+    /// These users.
+    Users(BTreeSet<UserId>),
+}
+
+impl Audience {
+    /// Whether a user with a role is addressed.
+    #[must_use]
+    pub fn includes(&self, user: UserId, role: Role) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::AtLeast(least) => role >= *least,
+            Self::Users(users) => users.contains(&user),
+        }
+    }
+}
+
+/// A change of what lists and searches know of a room; applied in the transaction of the events that cause it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Projection {
+    /// The room's row in lists: replaces what was there.
+    Room {
+        /// The title in lists.
+        title: String,
+        /// The status tag.
+        status: String,
+        /// What a list item shows beyond that: a JSON object.
+        summary: serde_json::Value,
+    },
+    /// A user is a member with a role now.
+    MemberSet {
+        /// Who.
+        user: UserId,
+        /// As what.
+        role: Role,
+    },
+    /// A user is no member any more.
+    MemberGone {
+        /// Who.
+        user: UserId,
+    },
+    /// One document of a collection that is too long to stay in the state (chat messages): replaces what was there.
+    Item {
+        /// The collection, such as `messages`.
+        collection: &'static str,
+        /// Its id.
+        id: ItemId,
+        /// Its place in the collection: the seq of the event that made it.
+        seq: Seq,
+        /// The document: a JSON object.
+        doc: serde_json::Value,
+    },
+    /// The room has ended: it leaves every list.
+    RoomGone,
+}
+
+/// Work for the live owner after an event is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Tell a user on all sockets, in this room or not.
+    Notice {
+        /// Whom.
+        user: UserId,
+        /// What: a JSON object with a `type`.
+        notice: serde_json::Value,
+    },
+}
