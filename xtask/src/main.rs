@@ -1,2 +1,42 @@
-//! Helper commands.
-fn main() {}
+//! Helper commands: `cargo xtask --help`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Helper commands of TripSync's repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every test, with the services they need started and stopped here.
+    ///
+    /// Ends with the line `N passed, N failed`, summed over all test binaries.
+    Test {
+        /// Handed to `cargo test --workspace`: a filter, `--test it`, `-- --nocapture` …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run a command with a throwaway Postgres, its address in `TRIPSYNC_TEST_POSTGRES_URL`.
+    Postgres {
+        /// The command and its arguments; it inherits the terminal.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Check the dependencies: duplicates, banned crates, sources, licences, versions with known holes.
+    Audit,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let success = match Cli::parse().command {
+        Command::Test { args } => xtask::test_run::run(&args)?,
+        Command::Postgres { command } => xtask::test_run::with_postgres(&command)?,
+        Command::Audit => xtask::audit::run()?,
+    };
+    Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

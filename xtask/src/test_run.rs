@@ -1,0 +1,61 @@
+//! `cargo test` with its services, and one summary over all test binaries.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+
+use crate::postgres::{self, BIN_VARIABLE, Instance, URL_VARIABLE};
+
+mod summary;
+
+use summary::Summary;
+
+/// Runs `cargo test --workspace --no-fail-fast` with `args` behind it and a throwaway Postgres beside it. Prints what cargo
+/// prints and, as the last line, `N passed, N failed`. Gives back whether everything passed.
+///
+/// # Errors
+/// Postgres cannot be had or started, or cargo cannot be started.
+pub fn run(args: &[String]) -> anyhow::Result<bool> {
+    let postgres = postgres::start()?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut child = command(cargo, &postgres)
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut summary = Summary::default();
+    let mut stdout = std::io::stdout();
+    for line in BufReader::new(output).split(b'\n') {
+        let mut line = line.context("cannot read cargo's output")?;
+        summary.read(&String::from_utf8_lossy(&line));
+        line.push(b'\n');
+        stdout.write_all(&line)?;
+        stdout.flush()?;
+    }
+    let success = child.wait().context("cannot wait for cargo")?.success();
+    drop(postgres);
+    let totals = summary.finish(success);
+    writeln!(stdout, "\n{totals}")?;
+    Ok(success && totals.failed == 0)
+}
+
+/// Runs a command with a throwaway Postgres, its address in the environment. Gives back whether the command succeeded.
+///
+/// # Errors
+/// Postgres cannot be had or started, or there is no such command.
+pub fn with_postgres(command_line: &[String]) -> anyhow::Result<bool> {
+    let (program, args) = command_line.split_first().context("no command given")?;
+    let postgres = postgres::start()?;
+    let status = command(program.into(), &postgres).args(args).status();
+    Ok(status.with_context(|| format!("cannot start `{program}`"))?.success())
+}
+
+fn command(program: OsString, postgres: &Instance) -> Command {
+    let mut command = Command::new(program);
+    command.env(URL_VARIABLE, postgres.url("postgres")).env(BIN_VARIABLE, postgres.bin_dir());
+    command
+}
