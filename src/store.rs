@@ -44,11 +44,7 @@ pub struct DbOptions {
 
 impl Default for DbOptions {
     fn default() -> Self {
-        Self {
-            connections_max: 10,
-            acquire_timeout: Duration::from_secs(5),
-            wait: Duration::from_secs(30),
-        }
+        Self { connections_max: 10, acquire_timeout: Duration::from_secs(5), wait: Duration::from_secs(30) }
     }
 }
 
@@ -72,9 +68,7 @@ impl DbKind {
         } else if url.starts_with("sqlite:") {
             Ok(Self::Sqlite)
         } else {
-            Err(StoreError::Url(
-                "a database URL starts with postgres:// or sqlite://",
-            ))
+            Err(StoreError::Url("a database URL starts with postgres:// or sqlite://"))
         }
     }
 }
@@ -127,19 +121,9 @@ impl Db {
     /// # Errors
     /// [`StoreError::Unavailable`] when there is no answer in time.
     pub async fn ping(&self, limit: Duration) -> Result<(), StoreError> {
-        let asked = async {
-            crate::db_write!(self, |pool| sqlx::query("SELECT 1")
-                .execute(pool)
-                .await
-                .map(|_| ()))
-            .map_err(StoreError::from)
-        };
-        tokio::time::timeout(limit, asked)
-            .await
-            .unwrap_or(Err(StoreError::Unavailable {
-                why: "no answer in time",
-                source: None,
-            }))
+        let asked =
+            async { crate::db_write!(self, |pool| sqlx::query("SELECT 1").execute(pool).await.map(|_| ())).map_err(StoreError::from) };
+        tokio::time::timeout(limit, asked).await.unwrap_or(Err(StoreError::Unavailable { why: "no answer in time", source: None }))
     }
 
     /// Waits for running queries, then closes every connection. SQLite folds its write-ahead log into the file.

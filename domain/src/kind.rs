@@ -55,6 +55,9 @@ pub trait RoomKind: Send + Sync + 'static {
     /// Work for the live owner after the event is durable; never run on replay.
     fn effects(state: &Self::State, meta: &EventMeta, event: &Self::Event) -> Vec<Effect>;
 
+    /// The event's `type` tag as it is serialised; the journal keeps it beside the bytes, for filters.
+    fn tag(event: &Self::Event) -> &'static str;
+
     /// Which thing of the room an event is about, for history by entity.
     fn entity(event: &Self::Event) -> Option<ItemId>;
 

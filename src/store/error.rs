@@ -56,10 +56,7 @@ impl StoreError {
 }
 
 impl From<sqlx::Error> for StoreError {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "foreign and non-exhaustive: the rest are bugs, not outages"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "foreign and non-exhaustive: the rest are bugs, not outages")]
     fn from(error: sqlx::Error) -> Self {
         let unavailable = match &error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) => Some("connection failed"),
@@ -97,10 +94,7 @@ impl Meaning {
         match self {
             Self::Unique(constraint) => StoreError::Unique { constraint },
             Self::Reference => StoreError::Reference,
-            Self::Unavailable(why) => StoreError::Unavailable {
-                why,
-                source: Some(Box::new(error)),
-            },
+            Self::Unavailable(why) => StoreError::Unavailable { why, source: Some(Box::new(error)) },
             Self::Other => StoreError::Database(Box::new(error)),
         }
     }
@@ -131,10 +125,7 @@ fn sqlite(error: &dyn DatabaseError) -> Meaning {
     if matches!(error.kind(), ErrorKind::ForeignKeyViolation) {
         return Meaning::Reference;
     }
-    let primary = error
-        .code()
-        .and_then(|code| code.parse::<u32>().ok())
-        .map(|code| code & 0xff);
+    let primary = error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
     match primary {
         Some(5) => Meaning::Unavailable("database busy"),
         Some(6) => Meaning::Unavailable("table locked"),

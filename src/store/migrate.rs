@@ -38,31 +38,13 @@ impl Db {
         let (migrator, applied) = match self {
             Self::Postgres(pool) => {
                 let mut connection = pool.acquire().await?;
-                connection
-                    .ensure_migrations_table(&POSTGRES.table_name)
-                    .await
-                    .map_err(meaning)?;
-                (
-                    &POSTGRES,
-                    connection
-                        .list_applied_migrations(&POSTGRES.table_name)
-                        .await
-                        .map_err(meaning)?,
-                )
+                connection.ensure_migrations_table(&POSTGRES.table_name).await.map_err(meaning)?;
+                (&POSTGRES, connection.list_applied_migrations(&POSTGRES.table_name).await.map_err(meaning)?)
             }
             Self::Sqlite(db) => {
                 let mut connection = db.writer().acquire().await?;
-                connection
-                    .ensure_migrations_table(&SQLITE.table_name)
-                    .await
-                    .map_err(meaning)?;
-                (
-                    &SQLITE,
-                    connection
-                        .list_applied_migrations(&SQLITE.table_name)
-                        .await
-                        .map_err(meaning)?,
-                )
+                connection.ensure_migrations_table(&SQLITE.table_name).await.map_err(meaning)?;
+                (&SQLITE, connection.list_applied_migrations(&SQLITE.table_name).await.map_err(meaning)?)
             }
         };
         let known = |version: i64| applied.iter().any(|done| done.version == version);
@@ -73,10 +55,7 @@ impl Db {
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "foreign and non-exhaustive: the rest is only reported"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "foreign and non-exhaustive: the rest is only reported")]
 fn meaning(error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) => error.into(),
@@ -86,9 +65,9 @@ fn meaning(error: MigrateError) -> StoreError {
         MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
             "migration {version} in the database differs from the one in this binary: it was changed after it was applied"
         )),
-        MigrateError::Dirty(version) => StoreError::Schema(format!(
-            "migration {version} was interrupted half-way: restore a backup, then start again"
-        )),
+        MigrateError::Dirty(version) => {
+            StoreError::Schema(format!("migration {version} was interrupted half-way: restore a backup, then start again"))
+        }
         other => StoreError::Schema(format!("migration failed: {other}")),
     }
 }

@@ -11,16 +11,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<PgPool, StoreError> {
     let connect = PgConnectOptions::from_str(url)
-        .map_err(|_| {
-            StoreError::Url("a PostgreSQL URL looks like postgres://user:secret@host:5432/name")
-        })?
+        .map_err(|_| StoreError::Url("a PostgreSQL URL looks like postgres://user:secret@host:5432/name"))?
         .application_name("tripsync");
-    let where_to = format!(
-        "{}:{}/{}",
-        connect.get_host(),
-        connect.get_port(),
-        connect.get_database().unwrap_or("")
-    );
+    let where_to = format!("{}:{}/{}", connect.get_host(), connect.get_port(), connect.get_database().unwrap_or(""));
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(options.acquire_timeout)

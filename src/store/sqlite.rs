@@ -2,9 +2,7 @@
 
 use super::{DbOptions, StoreError};
 use sqlx::SqlitePool;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,14 +40,9 @@ impl SqliteDb {
 
 /// The file named by `sqlite://path`, `sqlite:path` or `sqlite:///absolute/path`.
 pub(crate) fn path_of(url: &str) -> Result<PathBuf, StoreError> {
-    let rest = url
-        .strip_prefix("sqlite://")
-        .or_else(|| url.strip_prefix("sqlite:"))
-        .unwrap_or("");
+    let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")).unwrap_or("");
     if rest.is_empty() || rest.contains('?') || rest.starts_with(':') {
-        return Err(StoreError::Url(
-            "a SQLite URL looks like sqlite://folder/file.db or sqlite:///absolute/file.db, without parameters",
-        ));
+        return Err(StoreError::Url("a SQLite URL looks like sqlite://folder/file.db or sqlite:///absolute/file.db, without parameters"));
     }
     Ok(PathBuf::from(rest))
 }
@@ -84,8 +77,9 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<SqliteDb, 
 
 fn create_parents(path: &Path) -> Result<(), StoreError> {
     match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent)
-            .map_err(|error| StoreError::Database(Box::new(sqlx::Error::Io(error)))),
+        Some(parent) if !parent.as_os_str().is_empty() => {
+            std::fs::create_dir_all(parent).map_err(|error| StoreError::Database(Box::new(sqlx::Error::Io(error))))
+        }
         _ => Ok(()),
     }
 }
@@ -93,15 +87,9 @@ fn create_parents(path: &Path) -> Result<(), StoreError> {
 /// Refuses a connection that would acknowledge writes before they are on disk: sqlx sets neither mode by itself, and a
 /// file on a file system without shared memory silently stays out of WAL.
 async fn assert_settings(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
-        .fetch_one(&mut *connection)
-        .await?;
-    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
-        .fetch_one(&mut *connection)
-        .await?;
-    let foreign_keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys")
-        .fetch_one(&mut *connection)
-        .await?;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection).await?;
+    let foreign_keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *connection).await?;
     if mode == "wal" && synchronous == 2 && foreign_keys == 1 {
         Ok(())
     } else {

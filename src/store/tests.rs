@@ -12,10 +12,7 @@ async fn sqlite() -> (tempfile::TempDir, Db) {
 #[tokio::test]
 async fn sqlite_is_durable_and_creates_its_folders() {
     let (_dir, db) = sqlite().await;
-    let synchronous: i64 = crate::db_write!(&db, |pool| sqlx::query_scalar("PRAGMA synchronous")
-        .fetch_one(pool)
-        .await)
-    .unwrap_or(-1);
+    let synchronous: i64 = crate::db_write!(&db, |pool| sqlx::query_scalar("PRAGMA synchronous").fetch_one(pool).await).unwrap_or(-1);
     assert_eq!(synchronous, 2);
     db.ping(Duration::from_secs(5)).await.unwrap();
 }
@@ -24,10 +21,7 @@ async fn sqlite_is_durable_and_creates_its_folders() {
 async fn readers_cannot_write() {
     let (_dir, db) = sqlite().await;
     db.migrate().await.unwrap();
-    let refused = crate::db_read!(&db, |pool| sqlx::query("DELETE FROM users")
-        .execute(pool)
-        .await
-        .map(|_| ()));
+    let refused = crate::db_read!(&db, |pool| sqlx::query("DELETE FROM users").execute(pool).await.map(|_| ()));
     assert!(refused.is_err());
 }
 
@@ -45,21 +39,12 @@ async fn migrations_run_twice_and_tell_their_state() {
 #[tokio::test]
 async fn a_transaction_left_early_changes_nothing_and_unique_keys_are_told() {
     let (_dir, db) = sqlite().await;
-    crate::db_write!(&db, |pool| sqlx::query(
-        "CREATE TABLE t (k INTEGER PRIMARY KEY) STRICT"
-    )
-    .execute(pool)
-    .await
-    .map(|_| ()))
-    .unwrap();
+    crate::db_write!(&db, |pool| sqlx::query("CREATE TABLE t (k INTEGER PRIMARY KEY) STRICT").execute(pool).await.map(|_| ())).unwrap();
 
     async fn put(db: &Db, keys: &[i64]) -> Result<(), StoreError> {
         crate::db_tx!(db, |tx| {
             for key in keys {
-                sqlx::query("INSERT INTO t (k) VALUES ($1)")
-                    .bind(key)
-                    .execute(&mut *tx)
-                    .await?;
+                sqlx::query("INSERT INTO t (k) VALUES ($1)").bind(key).execute(&mut *tx).await?;
             }
         });
         Ok(())
@@ -67,21 +52,13 @@ async fn a_transaction_left_early_changes_nothing_and_unique_keys_are_told() {
     put(&db, &[1, 2]).await.unwrap();
     let error = put(&db, &[3, 2]).await.unwrap_err();
     assert!(error.is_unique(), "{error:?}");
-    let count: i64 = crate::db_read!(&db, |pool| sqlx::query_scalar("SELECT count(*) FROM t")
-        .fetch_one(pool)
-        .await)
-    .unwrap();
+    let count: i64 = crate::db_read!(&db, |pool| sqlx::query_scalar("SELECT count(*) FROM t").fetch_one(pool).await).unwrap();
     assert_eq!(count, 2);
 }
 
 #[tokio::test]
 async fn bad_urls_are_explained() {
-    for url in [
-        "mysql://x",
-        "sqlite:",
-        "sqlite::memory:",
-        "sqlite://a?mode=ro",
-    ] {
+    for url in ["mysql://x", "sqlite:", "sqlite::memory:", "sqlite://a?mode=ro"] {
         let error = Db::connect(url, &DbOptions::default()).await.unwrap_err();
         assert!(matches!(error, StoreError::Url(_)), "{url}: {error:?}");
     }
@@ -89,14 +66,8 @@ async fn bad_urls_are_explained() {
 
 #[tokio::test]
 async fn an_unreachable_server_is_waited_for_then_named_unavailable() {
-    let options = DbOptions {
-        wait: Duration::from_millis(100),
-        acquire_timeout: Duration::from_millis(500),
-        ..DbOptions::default()
-    };
+    let options = DbOptions { wait: Duration::from_millis(100), acquire_timeout: Duration::from_millis(500), ..DbOptions::default() };
     // Port 9 (discard) of the loopback interface: nothing listens there.
-    let error = Db::connect("postgres://u:p@127.0.0.1:9/x", &options)
-        .await
-        .unwrap_err();
+    let error = Db::connect("postgres://u:p@127.0.0.1:9/x", &options).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
 }

@@ -1,0 +1,5 @@
+//! The way in: rooms by id.
+
+mod room_ref;
+
+pub use room_ref::{Gone, RoomRef};

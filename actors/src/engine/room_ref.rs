@@ -1,0 +1,86 @@
+//! A room's address.
+
+use crate::room::message::{Parsed, RoomMsg};
+use ractor::ActorRef;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tripsync_domain::command::{fingerprint, parse};
+use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind, UserId};
+
+/// A live room's address. Cheap to clone; goes stale when the room rests, fails or moves ([`Gone`]), after which a new one is got from the
+/// engine.
+#[derive(Clone)]
+pub struct RoomRef {
+    id: RoomId,
+    actor: ActorRef<RoomMsg>,
+    kind: &'static KindInfo,
+    /// Bounds the mailbox, which ractor does not.
+    permits: Arc<Semaphore>,
+}
+
+/// What the engine must know of a kind without knowing its types.
+pub(crate) struct KindInfo {
+    pub(crate) tag: &'static str,
+    pub(crate) parse: fn(&Value) -> Result<(Parsed, Vec<UserId>), Rejection>,
+}
+
+/// The [`KindInfo`] of a kind.
+pub(crate) const fn kind_info<K: RoomKind>() -> KindInfo {
+    KindInfo { tag: K::KIND, parse: parse_for::<K> }
+}
+
+fn parse_for<K: RoomKind>(value: &Value) -> Result<(Parsed, Vec<UserId>), Rejection> {
+    let command: K::Command = parse(value)?;
+    let users = K::users_needed(&command);
+    Ok((Parsed { command: Box::new(command), fingerprint: fingerprint(value) }, users))
+}
+
+/// The room's actor is gone; ask the engine for the room again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+impl RoomRef {
+    pub(crate) fn new(id: RoomId, actor: ActorRef<RoomMsg>, kind: &'static KindInfo, permits: Arc<Semaphore>) -> Self {
+        Self { id, actor, kind, permits }
+    }
+
+    /// Which room.
+    #[must_use]
+    pub const fn id(&self) -> RoomId {
+        self.id
+    }
+
+    /// Its kind's tag.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        self.kind.tag
+    }
+
+    /// Reads a command of the room's kind, and says which users' cards it needs.
+    ///
+    /// # Errors
+    /// As [`tripsync_domain::command::parse`].
+    pub fn parse(&self, command: &Value) -> Result<(Parsed, Vec<UserId>), Rejection> {
+        (self.kind.parse)(command)
+    }
+
+    /// Puts a message into the room's mailbox.
+    ///
+    /// # Errors
+    /// [`Gone`] when nobody will read it.
+    pub fn tell(&self, message: RoomMsg) -> Result<(), Gone> {
+        self.actor.cast(message).map_err(|_| Gone)
+    }
+
+    /// A place in front of the room for one command; hold it until the command is answered.
+    ///
+    /// # Errors
+    /// `overloaded` when as many commands as the room takes are waiting.
+    pub fn admit(&self) -> Result<tokio::sync::OwnedSemaphorePermit, Rejection> {
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
+            Rejection::new(ErrorCode::Overloaded, "too many commands wait for this room; send it again under the same number")
+                .retry_after_ms(250)
+        })
+    }
+}

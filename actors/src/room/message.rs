@@ -1,0 +1,192 @@
+//! What one says to a room's actor.
+
+use crate::ports::{Refusal, SessionSink};
+use bytes::Bytes;
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tripsync_domain::presence::PresenceState;
+use tripsync_domain::protocol::{Codec, Position};
+use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Rejection, Role, Seq, SessionId, UserCard, UserId};
+
+/// A message to a room.
+pub enum RoomMsg {
+    /// A session enters. The answer is a `joined` frame, or an `error` frame about the room and [`crate::ports::Detached::Ended`].
+    Join(Join),
+    /// A session leaves, or its socket is gone (`gone`: its presence is kept for the grace).
+    Leave {
+        /// Which.
+        session: SessionId,
+        /// Whether the socket dropped without a goodbye.
+        dropped: bool,
+    },
+    /// A command.
+    Op(Op),
+    /// The present state, for a surface without a session.
+    Read(Read),
+    /// What a session does now.
+    Presence {
+        /// Which.
+        session: SessionId,
+        /// What.
+        state: PresenceState,
+    },
+    /// A session whose sink was full has nothing waiting any more.
+    Drained {
+        /// Which.
+        session: SessionId,
+    },
+    /// The room's own affairs.
+    #[expect(private_interfaces, reason = "only the room and its lane make these")]
+    Own(Own),
+}
+
+/// What a room tells itself, directly or through its lane.
+pub(crate) enum Own {
+    /// The outstanding append is decided: `None` when its outcome is unknown.
+    Committed(Option<Result<(), Refusal>>),
+    /// The journal's answer on a client's last number.
+    ClientKnown { author: UserId, client: ClientId, last: Option<Option<CommandNumber>> },
+    /// A command with an old number was looked up.
+    CommandFound(Box<FoundCommand>),
+    /// Presence is due.
+    Tick,
+    /// Look whether the room can rest.
+    Rest {
+        /// Timers of an earlier generation are dropped.
+        generation: u64,
+    },
+    /// A reload after a failed append is done.
+    Reloaded(Box<dyn Any + Send>),
+    /// A snapshot write ended.
+    SnapshotSaved { seq: Seq, ok: bool },
+    /// The server goes away: finish, snapshot, stop.
+    Drain,
+}
+
+/// A looked-up command and the question that it answers.
+pub(crate) struct FoundCommand {
+    pub(crate) op: Op,
+    pub(crate) found: Option<Option<crate::ports::StoredCommand>>,
+}
+
+/// Who a session is.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// The socket.
+    pub id: SessionId,
+    /// The user, with the name that others see.
+    pub card: UserCard,
+    /// The client id that its commands count under.
+    pub client: ClientId,
+    /// How its frames are written.
+    pub codec: Codec,
+}
+
+/// A session's place in a room, written by the room as it sends, read by the session when it must join again.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    epoch: AtomicU64,
+    seq: AtomicU64,
+}
+
+impl Cursor {
+    /// The last position that was sent; `None` before the first `joined`.
+    #[must_use]
+    pub fn get(&self) -> Option<Position> {
+        let epoch = self.epoch.load(Ordering::Acquire);
+        (epoch > 0).then(|| Position { epoch: Epoch(epoch), seq: Seq(self.seq.load(Ordering::Acquire)) })
+    }
+
+    /// Notes what was sent.
+    pub fn set(&self, at: Position) {
+        self.seq.store(at.seq.0, Ordering::Release);
+        self.epoch.store(at.epoch.0, Ordering::Release);
+    }
+}
+
+/// A session that enters.
+pub struct Join {
+    /// Who.
+    pub session: Arc<SessionInfo>,
+    /// Where its frames go.
+    pub sink: Arc<dyn SessionSink>,
+    /// Its place in the room, kept up to date by the room.
+    pub cursor: Arc<Cursor>,
+    /// What the client has already.
+    pub since: Option<Position>,
+}
+
+/// A command, parsed for the room's kind by [`crate::engine::RoomRef::parse`].
+pub struct Op {
+    /// Whose it is, and where the answer goes.
+    pub from: From,
+    /// The identity under which it is applied once; absent only for a caller that will not send it again.
+    pub id: Option<(ClientId, CommandNumber)>,
+    /// The command.
+    pub command: Parsed,
+    /// The seq that the author had seen.
+    pub base: Option<Seq>,
+    /// Refuse with `stale` unless the room is at exactly this seq.
+    pub if_match: Option<Seq>,
+    /// Cards of the users that the command names, as far as they exist.
+    pub users: Vec<UserCard>,
+    /// Held until the command is answered: the session's and the room's bounds on what is in flight.
+    pub permits: Vec<OwnedSemaphorePermit>,
+}
+
+/// Where a command comes from.
+pub enum From {
+    /// A session that has joined; the answer is an `ack` or `rejected` frame.
+    Session(SessionId),
+    /// A surface without a session (REST).
+    Caller {
+        /// The author.
+        author: UserCard,
+        /// The answer, after the command is durable.
+        reply: oneshot::Sender<Result<Outcome, Rejection>>,
+    },
+}
+
+/// A command of the room's kind.
+pub struct Parsed {
+    /// The kind's `Command`.
+    pub(crate) command: Box<dyn Any + Send>,
+    /// [`tripsync_domain::command::fingerprint`] of its wire form.
+    pub(crate) fingerprint: u64,
+}
+
+/// A stored command.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The seq of its last event.
+    pub seq: Seq,
+    /// Whether an earlier sending had been applied already.
+    pub repeated: bool,
+    /// What it overwrote without its author having seen it.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A question for the present state.
+pub struct Read {
+    /// Who asks.
+    pub user: UserId,
+    /// The answer: durable state only. `not_found` for who may not know of the room.
+    pub reply: oneshot::Sender<Result<RoomView, Rejection>>,
+}
+
+/// The durable state as one user sees it.
+#[derive(Clone, Debug)]
+pub struct RoomView {
+    /// The kind's tag.
+    pub kind: &'static str,
+    /// The owner's epoch.
+    pub epoch: Epoch,
+    /// The seq that it is at.
+    pub seq: Seq,
+    /// The user's role.
+    pub role: Role,
+    /// The view, in MessagePack (the `state` of a `joined` frame).
+    pub state: Bytes,
+}
