@@ -2,4 +2,4 @@
 
 mod room_ref;
 
-pub use room_ref::{Gone, RoomRef};
+pub use room_ref::{Gone, ParsedFor, RoomRef};

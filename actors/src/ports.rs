@@ -210,6 +210,12 @@ pub trait SessionSink: Send + Sync + 'static {
     fn detached(&self, room: RoomId, why: Detached);
 }
 
+/// Reaches a user's sockets, in whatever room they are or in none.
+pub trait Notifier: Send + Sync + 'static {
+    /// Sends a frame to every live session of the user on this node; with none, nothing happens.
+    fn notice(&self, user: UserId, frame: &Frame);
+}
+
 /// What a sink did with frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {

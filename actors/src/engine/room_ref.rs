@@ -19,10 +19,13 @@ pub struct RoomRef {
     permits: Arc<Semaphore>,
 }
 
+/// A command of the room's kind, and the users whose cards it needs.
+pub type ParsedFor = (Parsed, Vec<UserId>);
+
 /// What the engine must know of a kind without knowing its types.
 pub(crate) struct KindInfo {
     pub(crate) tag: &'static str,
-    pub(crate) parse: fn(&Value) -> Result<(Parsed, Vec<UserId>), Rejection>,
+    pub(crate) parse: fn(&Value) -> Result<ParsedFor, Rejection>,
 }
 
 /// The [`KindInfo`] of a kind.
@@ -30,7 +33,7 @@ pub(crate) const fn kind_info<K: RoomKind>() -> KindInfo {
     KindInfo { tag: K::KIND, parse: parse_for::<K> }
 }
 
-fn parse_for<K: RoomKind>(value: &Value) -> Result<(Parsed, Vec<UserId>), Rejection> {
+fn parse_for<K: RoomKind>(value: &Value) -> Result<ParsedFor, Rejection> {
     let command: K::Command = parse(value)?;
     let users = K::users_needed(&command);
     Ok((Parsed { command: Box::new(command), fingerprint: fingerprint(value) }, users))
@@ -61,7 +64,7 @@ impl RoomRef {
     ///
     /// # Errors
     /// As [`tripsync_domain::command::parse`].
-    pub fn parse(&self, command: &Value) -> Result<(Parsed, Vec<UserId>), Rejection> {
+    pub fn parse(&self, command: &Value) -> Result<ParsedFor, Rejection> {
         (self.kind.parse)(command)
     }
 
