@@ -1,1 +1,8 @@
-//! One integration-test binary.
+//! One integration-test binary: one link step, whatever the number of topics. A topic is a module here; what they share
+//! (databases, server processes, waiting) is in [`harness`], whose text says how to write a test with it.
+
+// `cfg(test)` is always set here; it tells clippy that this is test code, where `unwrap` is fine.
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod process;

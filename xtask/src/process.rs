@@ -61,35 +61,33 @@ pub fn send(signal: Signal, pids: &[u32]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The direct children of a process, from `/proc` where there is one and from `ps` elsewhere.
+/// The direct children of a process.
 ///
 /// # Errors
-/// Neither can be read.
+/// The list of processes cannot be read.
 pub fn children_of(parent: u32) -> anyhow::Result<Vec<u32>> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        let output = Command::new("ps").args(["-axo", "pid=,ppid="]).output().context("cannot start ps")?;
-        return Ok(children_in_ps(&String::from_utf8_lossy(&output.stdout), parent));
-    };
-    let mut children = Vec::new();
-    for entry in entries {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        if stat_of(pid).is_some_and(|stat| stat.parent == parent) {
-            children.push(pid);
+    let all = if has_proc() {
+        let mut pids = Vec::new();
+        for entry in std::fs::read_dir("/proc").context("cannot read /proc")? {
+            pids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
         }
-    }
-    Ok(children)
+        pids.into_iter().filter_map(|pid| Some((pid, stat_of(pid)?))).collect()
+    } else {
+        ps(&["-ax"])?
+    };
+    Ok(all.into_iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| pid).collect())
 }
 
 /// Whether the process has ended; one that nobody has collected yet (a zombie) counts as ended.
 #[must_use]
 pub fn has_ended(pid: u32) -> bool {
-    if std::path::Path::new("/proc/self/stat").exists() {
-        stat_of(pid).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
-    } else {
-        send_nothing(pid)
-    }
+    stat_of(pid).is_none_or(|stat| matches!(stat.state, 'Z' | 'X'))
+}
+
+/// Whether the process is frozen by [`Signal::Stop`]; the signal takes effect a little after it was sent.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    stat_of(pid).is_some_and(|stat| stat.state == 'T')
 }
 
 /// Polls until `condition` gives a value or `limit` has passed (then `None`).
@@ -116,13 +114,25 @@ pub fn wait_for(child: &mut Child, limit: Duration) -> anyhow::Result<Option<Exi
     poll(limit, || child.try_wait().transpose()).transpose().context("cannot wait for a child process")
 }
 
+#[derive(Debug, PartialEq, Eq)]
 struct Stat {
+    /// As in proc(5) and ps(1): `T` is stopped, `Z` ended but not collected.
     state: char,
     parent: u32,
 }
 
+/// Linux has it; elsewhere `ps` is asked.
+fn has_proc() -> bool {
+    std::path::Path::new("/proc/self/stat").exists()
+}
+
+/// `None` when there is no such process.
 fn stat_of(pid: u32) -> Option<Stat> {
-    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    if has_proc() {
+        parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    } else {
+        ps(&["-p", &pid.to_string()]).ok()?.pop().map(|(_, stat)| stat)
+    }
 }
 
 /// `pid (name) state parent …`; the name may hold blanks and brackets, so the last bracket counts (proc(5)).
@@ -132,18 +142,18 @@ fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { state: fields.next()?.chars().next()?, parent: fields.next()?.parse().ok()? })
 }
 
-fn children_in_ps(listing: &str, parent: u32) -> Vec<u32> {
-    let pair = |line: &str| {
-        let mut fields = line.split_whitespace().map(str::parse::<u32>);
-        Some((fields.next()?.ok()?, fields.next()?.ok()?))
-    };
-    listing.lines().filter_map(pair).filter(|(_, of)| *of == parent).map(|(pid, _)| pid).collect()
+fn ps(which: &[&str]) -> anyhow::Result<Vec<(u32, Stat)>> {
+    let output = Command::new("ps").args(which).args(["-o", "pid=,ppid=,stat="]).output().context("cannot start ps")?;
+    Ok(parse_ps(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Signal 0 reaches whoever is alive; `true` when nobody is.
-fn send_nothing(pid: u32) -> bool {
-    let status = Command::new("sh").args(["-c", r#"kill -s 0 "$0" 2>/dev/null"#, &pid.to_string()]).status();
-    !status.is_ok_and(|status| status.success())
+fn parse_ps(listing: &str) -> Vec<(u32, Stat)> {
+    let parse = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let (pid, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some((pid, Stat { state: fields.next()?.chars().next()?, parent }))
+    };
+    listing.lines().filter_map(parse).collect()
 }
 
 #[cfg(test)]
@@ -152,13 +162,13 @@ mod tests {
 
     #[test]
     fn reads_a_stat_line_with_a_nasty_name() {
-        let stat = parse_stat("42 (a ) b (c) S 7 42 42 0").unwrap();
-        assert_eq!((stat.state, stat.parent), ('S', 7));
+        assert_eq!(parse_stat("42 (a ) b (c) S 7 42 42 0"), Some(Stat { state: 'S', parent: 7 }));
     }
 
     #[test]
     fn reads_a_ps_listing() {
-        assert_eq!(children_in_ps("  1 0\n 20 7\n 21 8\n 22 7\n", 7), [20, 22]);
+        let listing = parse_ps("  1     0 Ss\n 20 7 T+\n");
+        assert_eq!(listing, [(1, Stat { state: 'S', parent: 0 }), (20, Stat { state: 'T', parent: 7 })]);
     }
 
     #[test]
@@ -166,7 +176,9 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id();
         assert!(children_of(std::process::id()).unwrap().contains(&pid));
-        assert!(!has_ended(pid));
+        assert!(!has_ended(pid) && !is_stopped(pid));
+        send(Signal::Stop, &[pid]).unwrap();
+        assert!(poll(Duration::from_secs(5), || is_stopped(pid).then_some(())).is_some(), "still runs after STOP");
         send(Signal::Kill, &[pid]).unwrap();
         assert!(poll(Duration::from_secs(5), || has_ended(pid).then_some(())).is_some(), "still runs after KILL");
         assert!(wait_for(&mut child, Duration::from_secs(5)).unwrap().is_some());

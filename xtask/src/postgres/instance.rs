@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::account::{Account, private_dir};
 use crate::guardian::Guardian;
 use crate::ports::{free_port, random_u64};
-use crate::process::{Signal, children_of, has_ended, poll, send, wait_for};
+use crate::process::{Signal, children_of, has_ended, is_stopped, poll, send, wait_for};
 
 const USER: &str = "tripsync_test";
 /// Start includes crash recovery; far more than it takes, so that only a real fault meets it.
@@ -132,8 +132,8 @@ impl Instance {
     /// # Errors
     /// It is not running, or its processes cannot be signalled.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        let pids = self.freeze_all()?;
-        send(Signal::Kill, &pids)?;
+        let mut pids = self.freeze_all()?;
+        send_to_living(Signal::Kill, &mut pids)?;
         self.collect()?;
         poll(STOP_LIMIT, || pids.iter().all(|pid| has_ended(*pid)).then_some(()))
             .with_context(|| format!("some of the processes {pids:?} of Postgres still run after SIGKILL"))
@@ -155,19 +155,17 @@ impl Instance {
         let main = self.pid()?;
         let mut pids = children_of(main)?;
         pids.push(main);
-        send(Signal::Cont, &pids)
+        send_to_living(Signal::Cont, &mut pids)
     }
 
     /// The server process first: it cannot start a further child then.
     fn freeze_all(&mut self) -> anyhow::Result<Vec<u32>> {
         let main = self.pid()?;
         send(Signal::Stop, &[main])?;
+        wait_until_stopped(&[main])?;
         let mut pids = children_of(main)?;
-        // One of them may end just now.
-        if let Err(error) = send(Signal::Stop, &pids) {
-            pids.retain(|pid| !has_ended(*pid));
-            send(Signal::Stop, &pids).context(error)?;
-        }
+        send_to_living(Signal::Stop, &mut pids)?;
+        wait_until_stopped(&pids)?;
         pids.push(main);
         Ok(pids)
     }
@@ -258,6 +256,24 @@ impl Instance {
     fn log_file(&self) -> PathBuf {
         self.dir.path().join("postgres.log")
     }
+}
+
+/// The signal takes effect a little after it was sent; one that ended meanwhile does no more work either.
+fn wait_until_stopped(pids: &[u32]) -> anyhow::Result<()> {
+    let all = || pids.iter().all(|pid| is_stopped(*pid) || has_ended(*pid)).then_some(());
+    poll(STOP_LIMIT, all).with_context(|| format!("some of the processes {pids:?} of Postgres still run after SIGSTOP"))
+}
+
+/// A connection that is being closed ends its process at any moment: whoever is gone is taken out, the others get the signal.
+fn send_to_living(signal: Signal, pids: &mut Vec<u32>) -> anyhow::Result<()> {
+    while let Err(error) = send(signal, pids) {
+        let before = pids.len();
+        pids.retain(|pid| !has_ended(*pid));
+        if pids.len() == before {
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Instance {
