@@ -2,7 +2,7 @@
 //!
 //! In JSON an id is the hyphenated string; in MessagePack it is a `bin` of 16 bytes (a string is accepted too, because
 //! JavaScript clients often hold ids as strings). By convention every 16-byte `bin` on the wire is a UUID, which is what
-//! lets MessagePack be turned into JSON without knowing types (see [`crate::protocol::transcode`]).
+//! lets MessagePack be turned into JSON without knowing types (see [`crate::protocol::to_json`]).
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The live protocol: frames, their bytes, and the limits that clients are told.
 //!
 //! Every frame is a map with a `t` tag. A frame for clients is encoded once, in MessagePack; the JSON form is derived from those bytes
-//! ([`transcode`]) only when a JSON session needs it. Names and meanings: `docs/PROTOCOL.md`.
+//! ([`to_json`]) only when a JSON session needs it. Names and meanings: `docs/PROTOCOL.md`.
 
 mod client;
 mod record;

@@ -1,7 +1,7 @@
 //! The dependency audit: what may be in `Cargo.lock` and in the build for this machine. Needs no network.
 //!
 //! It stands in for `cargo deny` and `cargo audit`, which take minutes to build and whose advisory database has to be
-//! fetched. It does not know advisories by itself: [`policy::WATCHED`] is kept by hand. The rules are in [`policy`].
+//! fetched. It does not know advisories by itself: the list of watched versions in `policy` is kept by hand.
 
 use std::ffi::OsString;
 use std::process::Command;
