@@ -32,11 +32,19 @@ enum Command {
     Audit,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let success = match Cli::parse().command {
-        Command::Test { args } => xtask::test_run::run(&args)?,
-        Command::Postgres { command } => xtask::test_run::with_postgres(&command)?,
-        Command::Audit => xtask::audit::run()?,
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Test { args } => xtask::test_run::run(&args),
+        Command::Postgres { command } => xtask::test_run::with_postgres(&command),
+        Command::Audit => xtask::audit::run(),
     };
-    Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // A sentence with its causes; a backtrace would bury it.
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
