@@ -9,7 +9,9 @@
 
 pub mod engine;
 pub mod frame;
+pub mod hub;
 pub mod ports;
 pub mod room;
+pub mod session;
 
 pub use frame::Frame;

@@ -1,0 +1,60 @@
+//! What a session needs of the world.
+
+use crate::engine::RoomRef;
+use crate::ports::Clock;
+use crate::session::SessionLimits;
+use async_trait::async_trait;
+use std::sync::Arc;
+use tripsync_domain::{Rejection, RoomId, Timestamp, UserCard, UserId};
+use uuid::Uuid;
+
+/// Rooms and users, as a session sees them.
+///
+/// The futures may be dropped before they are done.
+#[async_trait]
+pub trait Rooms: Send + Sync + 'static {
+    /// The live room, started if need be.
+    ///
+    /// # Errors
+    /// What the client is told.
+    async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection>;
+
+    /// The cards of those users that exist and are active.
+    ///
+    /// # Errors
+    /// What the client is told.
+    async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection>;
+}
+
+/// Judges fresh access tokens.
+#[async_trait]
+pub trait Authenticator: Send + Sync + 'static {
+    /// Whose token it is and how long it holds.
+    ///
+    /// # Errors
+    /// `unauthorized`, `token_expired`, `session_revoked` or `retry`.
+    async fn check(&self, token: &str) -> Result<Credential, Rejection>;
+}
+
+/// What an access token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Whose it is.
+    pub user: UserId,
+    /// The login that it came from (`sid`).
+    pub login: Uuid,
+    /// When it runs out.
+    pub expires_at: Timestamp,
+}
+
+/// What all sessions of a node share.
+pub struct Shared {
+    /// Rooms and users.
+    pub rooms: Arc<dyn Rooms>,
+    /// Judges fresh tokens.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// The wall clock, for tokens and for what clients are told.
+    pub clock: Arc<dyn Clock>,
+    /// What a session may do.
+    pub limits: SessionLimits,
+}

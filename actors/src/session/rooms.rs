@@ -1,0 +1,335 @@
+//! A session's dealings with its rooms.
+
+use super::place::{Done, Place, Seat, Waiting, Work};
+use super::{Ending, Session, Shared};
+use crate::engine::RoomRef;
+use crate::ports::Detached;
+use crate::room::{From, Join, Op, RoomMsg};
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use tripsync_domain::error_code::Advice;
+use tripsync_domain::presence::PresenceState;
+use tripsync_domain::protocol::{About, Position, ServerFrame};
+use tripsync_domain::{CommandNumber, ErrorCode, Rejection, RoomId, Seq, UserId};
+
+/// How often a session that was in a room asks for it again before it gives up.
+const RETURN_ATTEMPTS: u32 = 6;
+/// A room that was not lost for this long is forgiven earlier losses.
+const CALM: Duration = Duration::from_secs(30);
+
+/// How the way of the first waiting command went on.
+enum Next {
+    /// It has reached the room or was refused.
+    Done,
+    /// The place waits for something.
+    Wait,
+}
+
+impl Session {
+    pub(super) fn join(&mut self, room: RoomId, since: Option<Position>) -> Result<(), Ending> {
+        if let Some(index) = self.find(room) {
+            let place = &mut self.places[index];
+            place.since = since;
+            // Asking again while in means: start me over. As a leave and a join, so that late words about the first joining end
+            // with its seat.
+            if let Some(address) = place.address.take() {
+                let _ = address.tell(RoomMsg::Leave { session: self.info.id, dropped: true });
+                place.seat = Seat::new(Arc::clone(&self.sink), Arc::clone(&self.control));
+                place.cursor = Arc::default();
+                place.work = None;
+                self.enter(index, address);
+            }
+            return Ok(());
+        }
+        let rooms_max = self.shared.limits.rooms_per_socket_max.try_into().unwrap_or(usize::MAX);
+        if self.places.len() >= rooms_max {
+            let text = format!("a socket holds at most {rooms_max} rooms; leave one first");
+            return self.complain(Rejection::new(ErrorCode::TooManyRooms, text), Some(About { room, n: None }));
+        }
+        let work = look_for(&self.shared, room, 1, Duration::ZERO);
+        self.places.push(Place {
+            room,
+            address: None,
+            seat: Seat::new(Arc::clone(&self.sink), Arc::clone(&self.control)),
+            cursor: Arc::default(),
+            since,
+            work: Some(work),
+            waiting: VecDeque::new(),
+            presence: None,
+            returning: false,
+            losses: 0,
+            lost_at: None,
+        });
+        Ok(())
+    }
+
+    pub(super) fn leave(&mut self, room: RoomId) -> Result<(), Ending> {
+        let Some(index) = self.find(room) else {
+            let rejection = Rejection::new(ErrorCode::NotJoined, "the room is not joined on this socket");
+            return self.complain(rejection, Some(About { room, n: None }));
+        };
+        let place = self.remove(index);
+        if let Some(address) = place.address {
+            let _ = address.tell(RoomMsg::Leave { session: self.info.id, dropped: false });
+        }
+        Ok(())
+    }
+
+    pub(super) fn op(&mut self, room: RoomId, n: CommandNumber, cmd: Value, base: Option<Seq>) {
+        let Some(index) = self.find(room) else {
+            return self.reject(room, n, Rejection::new(ErrorCode::NotJoined, "join the room first"));
+        };
+        let now = Instant::now();
+        if let Err(ready) = self.commands.take(now) {
+            let ms = u64::try_from((ready - now).as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+            let text = "too many commands; send it again later under the same number";
+            return self.reject(room, n, Rejection::new(ErrorCode::RateLimited, text).retry_after_ms(ms));
+        }
+        let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
+            let text = "too many commands are unanswered; send it again later under the same number";
+            return self.reject(room, n, Rejection::new(ErrorCode::Overloaded, text).retry_after_ms(250));
+        };
+        self.places[index].waiting.push_back(Waiting { n, cmd, base, permit: Some(permit), users: None, tried: false });
+        self.pump(index);
+    }
+
+    pub(super) fn presence(&mut self, room: RoomId, state: PresenceState) -> Result<(), Ending> {
+        let Some(index) = self.find(room) else {
+            return self.complain(Rejection::new(ErrorCode::NotJoined, "join the room first"), Some(About { room, n: None }));
+        };
+        self.places[index].presence = Some(Box::new(state));
+        self.tell_presence(Instant::now());
+        Ok(())
+    }
+
+    /// Tells rooms what was held back, as far as the rate allows.
+    pub(super) fn tell_presence(&mut self, now: Instant) {
+        for place in &mut self.places {
+            if place.presence.is_none() || place.work.is_some() {
+                continue;
+            }
+            let Some(address) = &place.address else { continue };
+            if self.presences.take(now).is_err() {
+                return;
+            }
+            if let Some(state) = place.presence.take() {
+                // A room that is gone says so to the seat; after joining again the client tells its presence anew.
+                let _ = address.tell(RoomMsg::Presence { session: self.info.id, state: *state });
+            }
+        }
+    }
+
+    /// Looks at what rooms said of the session's place in them. Call it after each wake-up.
+    pub fn sweep(&mut self) {
+        let mut index = 0;
+        while let Some(place) = self.places.get(index) {
+            match place.seat.verdict() {
+                None => index += 1,
+                Some(Detached::Ended) => {
+                    let place = self.remove(index);
+                    self.refuse_waiting(place, &Rejection::new(ErrorCode::NotJoined, "the session is not in the room any more"));
+                }
+                Some(Detached::Lost) => {
+                    self.come_back(index);
+                    index += 1;
+                }
+            }
+        }
+    }
+
+    /// A place's work is done.
+    pub(super) fn worked(&mut self, index: usize, done: Done) -> Result<(), Ending> {
+        let place = &mut self.places[index];
+        place.work = None;
+        match done {
+            Done::Found(Ok(address)) => {
+                self.enter(index, address);
+                Ok(())
+            }
+            Done::Found(Err(rejection)) => self.not_entered(index, rejection),
+            Done::Cards(Ok(users)) => {
+                if let Some(first) = place.waiting.front_mut() {
+                    first.users = Some(users);
+                }
+                self.pump(index);
+                Ok(())
+            }
+            Done::Cards(Err(rejection)) => {
+                let (room, first) = (place.room, place.waiting.pop_front());
+                if let Some(first) = first {
+                    self.reject(room, first.n, rejection);
+                }
+                self.pump(index);
+                Ok(())
+            }
+        }
+    }
+
+    /// Joins a room that was found, and goes on with what waited for that.
+    fn enter(&mut self, index: usize, address: RoomRef) {
+        let place = &mut self.places[index];
+        let join = Join {
+            session: Arc::clone(&self.info),
+            sink: Arc::clone(&place.seat) as _,
+            cursor: Arc::clone(&place.cursor),
+            since: place.since,
+        };
+        if address.tell(RoomMsg::Join(join)).is_err() {
+            return self.come_back(index);
+        }
+        place.address = Some(address);
+        place.returning = true;
+        self.pump(index);
+        self.tell_presence(Instant::now());
+    }
+
+    /// The room could not be had.
+    fn not_entered(&mut self, index: usize, rejection: Rejection) -> Result<(), Ending> {
+        let place = self.remove(index);
+        let (room, returning) = (place.room, place.returning);
+        let refusal = if rejection.code.advice() == Advice::RetryLater {
+            rejection.clone()
+        } else {
+            Rejection::new(ErrorCode::NotJoined, "the room could not be joined")
+        };
+        if returning {
+            self.say(&ServerFrame::Left {
+                room,
+                code: rejection.code,
+                message: rejection.message.clone().into_owned(),
+                retry_after_ms: rejection.retry_after_ms,
+            });
+            self.refuse_waiting(place, &refusal);
+            return Ok(());
+        }
+        let told = self.complain(rejection, Some(About { room, n: None }));
+        self.refuse_waiting(place, &refusal);
+        told
+    }
+
+    /// The room is gone: look for it again, the more slowly the more often that happens. Commands that have not reached it wait.
+    fn come_back(&mut self, index: usize) {
+        let now = Instant::now();
+        let place = &mut self.places[index];
+        if place.lost_at.is_none_or(|at| now - at > CALM) {
+            place.losses = 0;
+        }
+        let delay = if place.losses == 0 { Duration::ZERO } else { Duration::from_millis(50) * 2_u32.pow(place.losses.min(7)) };
+        place.losses += 1;
+        place.lost_at = Some(now);
+        place.address = None;
+        place.since = place.cursor.get().or(place.since);
+        place.cursor = Arc::default();
+        place.seat = Seat::new(Arc::clone(&self.sink), Arc::clone(&self.control));
+        let attempts = if place.returning { RETURN_ATTEMPTS } else { 2 };
+        place.work = Some(look_for(&self.shared, place.room, attempts, delay));
+        metrics::counter!("tripsync_session_rejoins_total").increment(1);
+    }
+
+    /// Passes on what waits, in order, as far as it goes without waiting.
+    fn pump(&mut self, index: usize) {
+        while let Some(place) = self.places.get_mut(index)
+            && place.work.is_none()
+            && place.address.is_some()
+            && !place.waiting.is_empty()
+        {
+            match self.first(index) {
+                Ok(Next::Done) => {}
+                Ok(Next::Wait) => return,
+                Err(rejection) => {
+                    let place = &mut self.places[index];
+                    if let (room, Some(first)) = (place.room, place.waiting.pop_front()) {
+                        self.reject(room, first.n, rejection);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tries to pass on the first waiting command.
+    fn first(&mut self, index: usize) -> Result<Next, Rejection> {
+        let place = &mut self.places[index];
+        let (Some(address), Some(first)) = (&place.address, place.waiting.front_mut()) else { return Ok(Next::Wait) };
+        let (command, needed) = address.parse(&first.cmd)?;
+        if !needed.is_empty() && first.users.is_none() {
+            place.work = Some(look_up(&self.shared, needed));
+            return Ok(Next::Wait);
+        }
+        let place_in_room = address.admit()?;
+        let own = match first.permit.take() {
+            Some(permit) => Ok(permit),
+            None => Arc::clone(&self.in_flight).try_acquire_owned(),
+        };
+        let own = own.map_err(|_| Rejection::new(ErrorCode::Overloaded, "too many commands are unanswered").retry_after_ms(250))?;
+        let op = Op {
+            from: From::Session(self.info.id),
+            id: Some((self.info.client, first.n)),
+            command,
+            base: first.base,
+            if_match: None,
+            users: first.users.clone().unwrap_or_default(),
+            permits: vec![own, place_in_room],
+        };
+        if address.tell(RoomMsg::Op(op)).is_ok() {
+            place.waiting.pop_front();
+            return Ok(Next::Done);
+        }
+        if first.tried {
+            return Err(Rejection::new(ErrorCode::Retry, "the room went away; send it again under the same number").retry_after_ms(500));
+        }
+        first.tried = true;
+        self.come_back(index);
+        Ok(Next::Wait)
+    }
+
+    fn refuse_waiting(&self, place: Place, rejection: &Rejection) {
+        for waiting in place.waiting {
+            self.reject(place.room, waiting.n, rejection.clone());
+        }
+    }
+
+    fn find(&self, room: RoomId) -> Option<usize> {
+        self.places.iter().position(|place| place.room == room)
+    }
+
+    fn remove(&mut self, index: usize) -> Place {
+        self.places.swap_remove(index)
+    }
+}
+
+/// Gets a room, after a delay and with some attempts, each with a limit.
+fn look_for(shared: &Arc<Shared>, room: RoomId, attempts: u32, delay: Duration) -> Work {
+    let shared = Arc::clone(shared);
+    Box::pin(async move {
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        for attempt in 1.. {
+            let rejection = match timeout(shared.limits.wait, shared.rooms.room(room)).await {
+                Ok(Ok(address)) => return Done::Found(Ok(address)),
+                Ok(Err(rejection)) => rejection,
+                Err(_) => Rejection::new(ErrorCode::Retry, "the room did not open in time").retry_after_ms(1_000),
+            };
+            if attempt >= attempts || rejection.code.advice() != Advice::RetryLater {
+                return Done::Found(Err(rejection));
+            }
+            let hint = rejection.retry_after_ms.unwrap_or(250).clamp(100, 2_000);
+            sleep(Duration::from_millis(hint)).await;
+        }
+        Done::Found(Err(Rejection::new(ErrorCode::Retry, "the room did not open").retry_after_ms(1_000)))
+    })
+}
+
+/// Gets the cards of users that a command names.
+fn look_up(shared: &Arc<Shared>, users: Vec<UserId>) -> Work {
+    let shared = Arc::clone(shared);
+    Box::pin(async move {
+        Done::Cards(match timeout(shared.limits.wait, shared.rooms.cards(&users)).await {
+            Ok(result) => result,
+            Err(_) => Err(Rejection::new(ErrorCode::Retry, "the users could not be looked up in time").retry_after_ms(1_000)),
+        })
+    })
+}

@@ -1,0 +1,4 @@
+mod fake;
+mod limits;
+mod order;
+mod rooms;
