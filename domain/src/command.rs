@@ -5,6 +5,7 @@
 mod strict;
 
 use crate::{ErrorCode, Rejection};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use strict::Strict;
@@ -45,6 +46,19 @@ pub fn parse<C: DeserializeOwned>(value: &Value) -> Result<C, Rejection> {
 /// `unknown_field` or `invalid`, with a pointer to the place.
 pub fn parse_fields<T: DeserializeOwned>(value: &Value) -> Result<T, Rejection> {
     serde_path_to_error::deserialize(Strict(value)).map_err(|error| rejection(&error, ""))
+}
+
+/// The wire form of a command: what [`parse`] reads.
+#[must_use]
+pub fn to_wire<C: Serialize>(command: &C) -> Value {
+    let Ok(Value::Object(tagged)) = serde_json::to_value(command) else { return Value::Null };
+    let Some((tag, body)) = tagged.into_iter().next() else { return Value::Null };
+    let mut fields = match body {
+        Value::Object(fields) => fields,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => serde_json::Map::new(),
+    };
+    fields.insert("type".into(), Value::String(tag));
+    Value::Object(fields)
 }
 
 fn rejection(error: &serde_path_to_error::Error<serde_json::Error>, tag: &str) -> Rejection {

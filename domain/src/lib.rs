@@ -4,15 +4,19 @@
 //! the live protocol with their bytes. Deliberately does not know: clocks, randomness, tasks, sockets, databases. Time and new
 //! ids come in as inputs, so equal input gives equal output and a replay equals what happened live.
 
+pub mod civil;
 pub mod command;
 pub mod error_code;
 pub mod id;
 pub mod kind;
+pub mod money;
 pub mod presence;
 pub mod protocol;
 pub mod rejection;
 pub mod sequence;
+pub mod text;
 pub mod time;
+pub mod trip;
 
 pub use error_code::ErrorCode;
 pub use id::{ClientId, ItemId, NodeId, RoomId, SessionId, UserId};
@@ -20,3 +24,4 @@ pub use kind::{Audience, Conflict, Ctx, Decision, Effect, EventMeta, Projection,
 pub use rejection::Rejection;
 pub use sequence::{CommandNumber, Epoch, Seq};
 pub use time::Timestamp;
+pub use trip::Trip;

@@ -1,0 +1,5 @@
+//! Given events, when a command, then events or a rejection.
+
+mod harness;
+
+mod activities;
