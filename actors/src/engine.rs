@@ -1,7 +1,250 @@
-//! The way in: rooms by id.
+//! The way in: rooms by id, commands and reads for surfaces without a session.
 
+mod registry;
 mod room_ref;
+mod supervisor;
 
+pub(crate) use registry::Registry;
 #[cfg(test)]
 pub(crate) use room_ref::KindInfo;
 pub use room_ref::{Gone, ParsedFor, RoomRef};
+
+use crate::config::EngineConfig;
+use crate::lane::Lanes;
+use crate::ports::{Clock, Directory, Journal, JournalError, Notifier};
+use crate::room::{From, Op, Outcome, Read, RoomMsg, RoomView};
+use ractor::{Actor, ActorRef};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use supervisor::Supervisor;
+use tokio::sync::oneshot;
+use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, Rejection, RoomId, RoomKind, Seq, UserCard, UserId};
+
+pub use registry::Kinds;
+
+/// Tries of a call whose room moves away under it.
+const MOVES_MAX: usize = 5;
+
+/// What the engine needs of the world.
+#[derive(Clone)]
+pub struct Ports {
+    /// The durable history.
+    pub journal: Arc<dyn Journal>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// User accounts.
+    pub directory: Arc<dyn Directory>,
+    /// Users' sockets.
+    pub notifier: Arc<dyn Notifier>,
+    /// Fresh random bits for ids; UUIDv7 in production, seeded in simulations.
+    pub ids: Arc<dyn Fn() -> uuid::Uuid + Send + Sync>,
+}
+
+/// What rooms share.
+pub(crate) struct Shared {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) notifier: Arc<dyn Notifier>,
+    ids: Arc<dyn Fn() -> uuid::Uuid + Send + Sync>,
+    pub(crate) node: NodeId,
+    pub(crate) config: EngineConfig,
+    pub(crate) lanes: Lanes,
+    pub(crate) registry: Registry,
+}
+
+impl Shared {
+    pub(crate) fn new_id(&self) -> uuid::Uuid {
+        (self.ids)()
+    }
+}
+
+/// The engine of one node. Clones share.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    supervisor: ActorRef<supervisor::Nothing>,
+}
+
+/// How a command of a surface without a session is to be taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallOptions {
+    /// The identity under which it is applied once.
+    pub id: Option<(ClientId, CommandNumber)>,
+    /// The seq that the author had seen.
+    pub base: Option<Seq>,
+    /// Refuse with `stale` unless the room is at exactly this seq.
+    pub if_match: Option<Seq>,
+}
+
+impl Engine {
+    /// Starts an engine.
+    ///
+    /// # Errors
+    /// When the supervisor cannot be started, which only a defect causes.
+    pub async fn start(ports: Ports, kinds: Kinds, config: EngineConfig) -> Result<Self, ractor::SpawnErr> {
+        let Ports { journal, clock, directory, notifier, ids } = ports;
+        let lanes = Lanes::start(&journal, &config);
+        let node = NodeId(ids());
+        let registry = Registry::new(kinds, &config);
+        let shared = Arc::new(Shared { journal, clock, directory, notifier, ids, node, config, lanes, registry });
+        let (supervisor, _) = Actor::spawn(None, Supervisor, Arc::clone(&shared)).await?;
+        Ok(Self { shared, supervisor })
+    }
+
+    /// User accounts.
+    #[must_use]
+    pub fn directory(&self) -> &Arc<dyn Directory> {
+        &self.shared.directory
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// The journal, for readers of history.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.shared.journal
+    }
+
+    /// A fresh id.
+    #[must_use]
+    pub fn new_id(&self) -> uuid::Uuid {
+        self.shared.new_id()
+    }
+
+    /// Rooms in memory.
+    #[must_use]
+    pub fn rooms(&self) -> usize {
+        self.shared.registry.len()
+    }
+
+    /// A room's address; starts the room when it is not in memory. Callers that arrive together share one start.
+    ///
+    /// # Errors
+    /// `not_found`; `retry` while the journal is away; `room_unavailable` while a failing room rests; `restarting` while the
+    /// engine drains.
+    pub async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection> {
+        registry::room(&self.shared, &self.supervisor, room).await
+    }
+
+    /// Makes a room with its first command.
+    ///
+    /// Calling it again with the same room and command identity answers as the first time.
+    ///
+    /// # Errors
+    /// As [`Engine::call`].
+    pub async fn create<K: RoomKind>(
+        &self,
+        room: RoomId,
+        author: UserCard,
+        command: &Value,
+        id: Option<(ClientId, CommandNumber)>,
+    ) -> Result<Outcome, Rejection> {
+        // Judged once on the empty state, so that a refused creation leaves no trace.
+        let parsed: K::Command = tripsync_domain::command::parse(command)?;
+        let users = [author.clone()];
+        let ctx = tripsync_domain::Ctx {
+            room,
+            author: author.user,
+            at: self.shared.clock.now(),
+            base: None,
+            new_id: tripsync_domain::ItemId(self.new_id()),
+            users: &users,
+        };
+        K::decide(&K::State::default(), &ctx, &parsed)?;
+        self.shared.journal.create(room, K::KIND, self.shared.clock.now()).await.map_err(|error| unavailable(&error))?;
+        self.call(room, author, command, CallOptions { id, ..CallOptions::default() }).await
+    }
+
+    /// Applies a command for a surface without a session, and answers once it is durable.
+    ///
+    /// # Errors
+    /// The room's rejection; `retry` when the outcome is not known in time; as [`Engine::room`].
+    pub async fn call(&self, room: RoomId, author: UserCard, command: &Value, options: CallOptions) -> Result<Outcome, Rejection> {
+        let CallOptions { id, base, if_match } = options;
+        for _ in 0..MOVES_MAX {
+            let address = self.room(room).await?;
+            let (command, users_needed) = address.parse(command)?;
+            let users = self.cards(&users_needed).await?;
+            let permits = vec![address.admit()?];
+            let (reply, answer) = oneshot::channel();
+            let from = From::Caller { author: author.clone(), reply };
+            let op = Op { from, id, command, base, if_match, users, permits };
+            if address.tell(RoomMsg::Op(op)).is_err() {
+                continue;
+            }
+            match self.wait(answer).await {
+                Err(rejection) if rejection.code == ErrorCode::Moved => continue,
+                other => return other,
+            }
+        }
+        Err(Rejection::new(ErrorCode::Retry, "the room keeps moving").retry_after_ms(250))
+    }
+
+    /// The room's durable state as a user sees it.
+    ///
+    /// # Errors
+    /// `not_found` when there is none that the user may know of; as [`Engine::room`].
+    pub async fn read(&self, room: RoomId, user: UserId) -> Result<RoomView, Rejection> {
+        for _ in 0..MOVES_MAX {
+            let address = self.room(room).await?;
+            let (reply, answer) = oneshot::channel();
+            if address.tell(RoomMsg::Read(Read { user, reply })).is_err() {
+                continue;
+            }
+            match self.wait(answer).await {
+                Err(rejection) if rejection.code == ErrorCode::Moved => continue,
+                other => return other,
+            }
+        }
+        Err(Rejection::new(ErrorCode::Retry, "the room keeps moving").retry_after_ms(250))
+    }
+
+    async fn wait<T>(&self, answer: oneshot::Receiver<Result<T, Rejection>>) -> Result<T, Rejection> {
+        match tokio::time::timeout(self.shared.config.call_timeout, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Rejection::new(ErrorCode::Retry, "the room failed; the outcome is not known").retry_after_ms(500)),
+            Err(_) => Err(Rejection::new(ErrorCode::Retry, "the journal takes too long; the outcome is not known").retry_after_ms(1_000)),
+        }
+    }
+
+    /// The cards of users that a command names.
+    ///
+    /// # Errors
+    /// `retry` when the accounts cannot be read now.
+    pub async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.shared.directory.cards(users).await.map_err(|error| unavailable(&error))
+    }
+
+    /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot and ends. Answers whether all
+    /// ended within the limit; what did not is restored from the journal later.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        let done = self.shared.registry.drain(limit).await;
+        self.supervisor.stop(None);
+        done
+    }
+}
+
+#[async_trait::async_trait]
+impl crate::session::Rooms for Engine {
+    async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection> {
+        Self::room(self, room).await
+    }
+
+    async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection> {
+        Self::cards(self, users).await
+    }
+}
+
+pub(crate) fn unavailable(error: &JournalError) -> Rejection {
+    tracing::warn!(error = %crate::error_chain(error), "the database did not answer");
+    Rejection::new(ErrorCode::Retry, "the database is not available").retry_after_ms(500)
+}

@@ -5,13 +5,28 @@
 //! an event leaves before it is durable) and exactly-once by `(user, client, n)`. Deliberately does not know: HTTP, sockets, SQL.
 //! What it needs of the world are the interfaces in [`ports`], implemented at the edge.
 
-#![expect(dead_code, reason = "the room that uses the rest lands next")]
-
+pub mod config;
 pub mod engine;
 pub mod frame;
 pub mod hub;
+mod lane;
 pub mod ports;
 pub mod room;
 pub mod session;
 
-pub use frame::Frame;
+pub use config::EngineConfig;
+pub use engine::{Engine, Kinds, Ports, RoomRef};
+pub use frame::{Frame, frame_of};
+
+/// An error and its causes in one line, for logs.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,5 +1,536 @@
-//! Rooms.
+//! Rooms: one actor each, generic over the kind of room.
+//!
+//! A room owns the live state, its sessions, their presence and a ring of recent records. It promises: events leave in order and only
+//! after they are durable; a numbered command is applied once; a session gets what it missed, as events or as a snapshot, and after
+//! that every event. It decides ahead of the journal on a working state; if an append fails it forgets that state and reloads.
+//! It deliberately does not know sockets, databases or other rooms.
 
+mod clients;
+mod gate;
+mod load;
+mod log;
+mod members;
 pub mod message;
+mod ops;
+mod presence;
+mod reload;
 
 pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomView, SessionInfo};
+
+use crate::engine::Shared;
+use crate::frame::{Frame, frame_of};
+use crate::ports::{Detached, Snapshot};
+use crate::room::clients::Clients;
+use crate::room::gate::{Asker, Gate, Output};
+use crate::room::load::{Loaded, SNAPSHOT_VERSION, load};
+use crate::room::log::{Durable, Log, Recent};
+use crate::room::members::{Answers, Members, seen_by};
+use crate::room::message::Own;
+use crate::room::presence::Board;
+use bytes::Bytes;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tripsync_domain::protocol::{About, JoinedBody, JoinedHead, Position, ServerFrame, encode_joined};
+use tripsync_domain::{Effect, ErrorCode, Projection, Rejection, RoomId, RoomKind, Seq, SessionId, UserId};
+
+/// How long a room that stops waits for its last snapshot; without it the next start replays more events, nothing is lost.
+const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The actor; its state is a [`Room`].
+pub(crate) struct RoomActor<K>(PhantomData<fn() -> K>);
+
+impl<K> RoomActor<K> {
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// What a room starts with.
+pub(crate) struct Start {
+    pub(crate) room: RoomId,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// A room that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("there is no such room")]
+    NoSuchRoom,
+    #[error(transparent)]
+    Journal(#[from] crate::ports::JournalError),
+}
+
+/// What a room is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Deciding.
+    Live,
+    /// Getting its state back from the journal after a failed append; commands are answered `retry`, joins and reads wait.
+    Reloading,
+    /// Off the registry; whoever still has its address is sent back there.
+    Gone,
+}
+
+/// A live room.
+pub(crate) struct Room<K: RoomKind> {
+    id: RoomId,
+    shared: Arc<Shared>,
+    myself: ActorRef<RoomMsg>,
+    phase: Phase,
+    /// The server goes away: stop once everything decided is durable.
+    draining: bool,
+    log: Log<K>,
+    gate: Gate,
+    members: Members,
+    clients: Clients,
+    board: Board,
+    /// When presence is sent next, if a tick is scheduled.
+    tick_at: Option<Instant>,
+    /// The view that was encoded last: a join storm shares it.
+    view: Option<(Seq, u64, Bytes)>,
+    /// The seq of the newest snapshot that is kept or on its way.
+    snapshot: Seq,
+    /// Joins and reads that wait for a reload.
+    held: Vec<RoomMsg>,
+    /// Commands that broke the rules: refused without another try.
+    poison: VecDeque<(UserId, u64)>,
+    last_use: Instant,
+    rest_armed: bool,
+}
+
+impl<K: RoomKind> Actor for RoomActor<K> {
+    type Msg = RoomMsg;
+    type State = Box<Room<K>>;
+    type Arguments = Start;
+
+    async fn pre_start(&self, myself: ActorRef<RoomMsg>, Start { room, shared }: Start) -> Result<Box<Room<K>>, ActorProcessingErr> {
+        let loaded = load::<K>(&*shared.journal, room, shared.node, &shared.config).await.map_err(StartError::Journal)?;
+        let Loaded { log, snapshot } = loaded.ok_or(StartError::NoSuchRoom)?;
+        metrics::gauge!("tripsync_rooms").increment(1);
+        tracing::debug!(room.id = %room, epoch = %log.epoch, seq = %log.decided(), "room restored");
+        let mut room = Box::new(Room {
+            id: room,
+            shared,
+            myself,
+            phase: Phase::Live,
+            draining: false,
+            log,
+            gate: Gate::default(),
+            members: Members::new(room),
+            clients: Clients::default(),
+            board: Board::default(),
+            tick_at: None,
+            view: None,
+            snapshot,
+            held: Vec::new(),
+            poison: VecDeque::new(),
+            last_use: Instant::now(),
+            rest_armed: false,
+        });
+        room.consider_rest();
+        Ok(room)
+    }
+
+    async fn handle(&self, _: ActorRef<RoomMsg>, message: RoomMsg, room: &mut Box<Room<K>>) -> Result<(), ActorProcessingErr> {
+        if room.phase == Phase::Gone {
+            room.send_back(message);
+            return Ok(());
+        }
+        match message {
+            RoomMsg::Join(join) => room.join(join),
+            RoomMsg::Leave { session, dropped } => room.leave(session, dropped),
+            RoomMsg::Op(op) => room.op(op),
+            RoomMsg::Read(read) => room.read(read),
+            RoomMsg::Presence { session, state } => room.presence(session, state),
+            RoomMsg::Drained { session } => room.drained(session),
+            RoomMsg::Own(Own::Committed(committed)) => room.committed(committed)?,
+            RoomMsg::Own(Own::ClientKnown { key, last }) => room.client_known(key, last),
+            RoomMsg::Own(Own::CommandFound { op, found }) => room.command_found(*op, found),
+            RoomMsg::Own(Own::Tick) => room.tick(),
+            RoomMsg::Own(Own::Rest) => room.rest().await,
+            RoomMsg::Own(Own::Reloaded(loaded)) => room.reloaded(loaded)?,
+            RoomMsg::Own(Own::SnapshotSaved { seq, ok }) => room.snapshot_saved(seq, ok),
+            RoomMsg::Own(Own::Drain) => room.draining = true,
+        }
+        room.release(&[]);
+        room.submit().await;
+        if room.draining && room.phase == Phase::Live && room.is_settled() {
+            room.finish().await;
+        }
+        room.consider_rest();
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<RoomMsg>, _: &mut Box<Room<K>>) -> Result<(), ActorProcessingErr> {
+        metrics::gauge!("tripsync_rooms").decrement(1);
+        Ok(())
+    }
+}
+
+impl<K: RoomKind> Room<K> {
+    /// A session enters: its `joined` leaves when the state that it shows is durable.
+    fn join(&mut self, join: Join) {
+        self.last_use = Instant::now();
+        if self.phase == Phase::Reloading {
+            self.held.push(RoomMsg::Join(join));
+            return;
+        }
+        let Join { session, sink, cursor, since } = join;
+        let user = session.card.user;
+        let Some(role) = role_in::<K>(&self.log.state, user) else {
+            self.members.remove(session.id);
+            self.gate.push(self.log.decided(), Output::Denied(sink));
+            return;
+        };
+        let id = session.id;
+        self.members.add(session, sink, cursor, role);
+        self.gate_joined(id, user, since);
+    }
+
+    /// Puts a session's `joined` at the gate.
+    fn gate_joined(&mut self, session: SessionId, user: UserId, since: Option<Position>) {
+        let at = self.log.decided();
+        let since = since.filter(|since| self.can_resume(*since));
+        let state = if since.is_none() { Some(self.view_for(user)) } else { None };
+        self.gate.push(at, Output::Joined { session, since, state });
+    }
+
+    /// Whether the ring, with what is pending, holds everything after a position.
+    fn can_resume(&self, since: Position) -> bool {
+        let durable = self.log.durable();
+        since.epoch <= self.log.epoch && since.seq <= durable && self.log.since(since.seq, durable).is_some()
+    }
+
+    /// The encoded view of the working state for one user.
+    fn view_for(&mut self, user: UserId) -> Bytes {
+        let at = self.log.decided();
+        let key = K::view_key(&self.log.state, user);
+        match &self.view {
+            Some((seq, known, bytes)) if (*seq, *known) == (at, key) => bytes.clone(),
+            _ => {
+                let bytes = Bytes::from(K::view(&self.log.state, user));
+                self.view = Some((at, key, bytes.clone()));
+                bytes
+            }
+        }
+    }
+
+    fn leave(&mut self, session: SessionId, dropped: bool) {
+        self.last_use = Instant::now();
+        if let Some(info) = self.members.remove(session) {
+            let grace = dropped.then_some(self.shared.config.presence_grace);
+            self.board.leave(info.card.user, info.id, grace);
+            self.schedule_tick();
+        }
+    }
+
+    fn read(&mut self, read: Read) {
+        self.last_use = Instant::now();
+        if self.phase == Phase::Reloading {
+            self.held.push(RoomMsg::Read(read));
+            return;
+        }
+        let Read { user, reply } = read;
+        let seq = self.log.decided();
+        let view = match role_in::<K>(&self.log.state, user) {
+            Some(role) => Ok(RoomView { kind: K::KIND, epoch: self.log.epoch, seq, role, state: self.view_for(user) }),
+            None => Err(no_such_room()),
+        };
+        self.gate.push(seq, Output::View { read: Read { user, reply }, view: Box::new(view) });
+    }
+
+    fn presence(&mut self, session: SessionId, state: tripsync_domain::presence::PresenceState) {
+        if let Some(member) = self.members.get(session) {
+            self.board.update(member.info.card.user, session, state);
+            self.schedule_tick();
+        }
+    }
+
+    /// A slow session has caught its breath: one resync brings it up to date.
+    fn drained(&mut self, session: SessionId) {
+        if self.phase == Phase::Reloading {
+            self.held.push(RoomMsg::Drained { session });
+        } else if self.members.resume(session) {
+            metrics::counter!("tripsync_sessions_resynced_total").increment(1);
+            self.rejoin(session);
+        }
+    }
+
+    /// Brings who is here into line with the state, which is durable: after a reload, when the single changes are not known.
+    fn recheck_access(&mut self) {
+        let state = &self.log.state;
+        for (session, user) in self.members.users() {
+            match role_in::<K>(state, user) {
+                Some(role) => self.members.set_role(user, role),
+                None => {
+                    let code = if K::is_ended(state) { ErrorCode::RoomDeleted } else { ErrorCode::Removed };
+                    for info in self.members.expel(|member| member.info.id == session, code, "you have no access to this room any more") {
+                        self.board.leave(info.card.user, info.id, None);
+                    }
+                }
+            }
+        }
+        self.schedule_tick();
+    }
+
+    /// Gives a session that is in the room a new `joined`, from its cursor.
+    fn rejoin(&mut self, session: SessionId) {
+        if let Some(member) = self.members.get(session) {
+            let (user, since) = (member.info.card.user, member.cursor.get());
+            self.gate_joined(session, user, since);
+        }
+    }
+
+    /// Lets out what is durable: the events, and what waits at the gate, in order. A `joined` at the gate splits the events, so that
+    /// its session gets exactly those after it.
+    fn release(&mut self, events: &[Durable<K::Event>]) {
+        let durable = self.log.durable();
+        let mut rest = events;
+        while let Some((first, _)) = rest.split_first() {
+            let split = self.gate.joins().find(|at| *at >= first.meta.seq).filter(|at| *at < durable);
+            let count = split.map_or(rest.len(), |at| rest.iter().take_while(|event| event.meta.seq <= at).count());
+            let (head, tail) = rest.split_at(count);
+            self.let_out(head);
+            rest = tail;
+        }
+        if events.is_empty() {
+            self.let_out(&[]);
+        }
+    }
+
+    /// Lets out one run of events with what waits for them.
+    fn let_out(&mut self, events: &[Durable<K::Event>]) {
+        let up_to = events.last().map_or(self.log.durable(), |event| event.meta.seq);
+        let mut answers = Answers::new();
+        let mut after = Vec::new();
+        while let Some((at, output)) = self.gate.pop(up_to) {
+            match output {
+                Output::Applied(asker, outcome) => self.answer_into(&mut answers, asker, Ok(outcome)),
+                Output::Refused(asker, rejection) => self.answer_into(&mut answers, asker, Err(rejection)),
+                other @ (Output::Joined { .. } | Output::Denied(_) | Output::View { .. } | Output::Snapshot(_)) => after.push((at, other)),
+            }
+        }
+        self.deliver(events, answers);
+        for (at, output) in after {
+            match output {
+                Output::Joined { session, since, state } => self.start_session(session, at, since, state),
+                Output::Denied(sink) => {
+                    let about = Some(About { room: self.id, n: None });
+                    sink.send_always(&[frame_of(&ServerFrame::Error { rejection: no_such_room(), about })]);
+                    sink.detached(self.id, Detached::Ended);
+                }
+                Output::View { read, view } => {
+                    // The reader may have given up; then nobody needs the answer.
+                    let _ = read.reply.send(*view);
+                }
+                Output::Snapshot(state) => self.save_snapshot(at, state),
+                Output::Applied(..) | Output::Refused(..) => {}
+            }
+        }
+    }
+
+    /// Writes events to the sessions; who is removed by one of them gets none of those after it.
+    fn deliver(&mut self, events: &[Durable<K::Event>], mut answers: Answers) {
+        let mut run: Vec<Recent> = Vec::with_capacity(events.len());
+        for event in events {
+            run.push(event.recent.clone());
+            if !self.log.access_changed() {
+                continue;
+            }
+            let changes = self.log.access_changes(event);
+            if !changes.is_empty() {
+                self.members.deliver(self.log.epoch, &run, std::mem::take(&mut answers));
+                run.clear();
+                for change in changes {
+                    self.change_access(change);
+                }
+            }
+        }
+        if !run.is_empty() || !answers.is_empty() {
+            self.members.deliver(self.log.epoch, &run, answers);
+        }
+        for event in events {
+            for Effect::Notice { user, notice } in K::effects(&self.log.state, &event.meta, &event.event) {
+                self.shared.notifier.notice(user, &frame_of(&ServerFrame::Notice { notice }));
+            }
+        }
+    }
+
+    fn change_access(&mut self, change: Projection) {
+        let expelled = match change {
+            Projection::MemberSet { user, role } => {
+                self.members.set_role(user, role);
+                return;
+            }
+            Projection::MemberGone { user } => {
+                self.members.expel(|member| member.info.card.user == user, ErrorCode::Removed, "you are not a member of this room any more")
+            }
+            Projection::RoomGone => self.members.expel(|_| true, ErrorCode::RoomDeleted, "the room was deleted"),
+            Projection::Room { .. } | Projection::Item { .. } => return,
+        };
+        for info in expelled {
+            self.board.leave(info.card.user, info.id, None);
+        }
+        self.schedule_tick();
+    }
+
+    /// Sends a session its `joined`.
+    fn start_session(&mut self, session: SessionId, at: Seq, since: Option<Position>, state: Option<Bytes>) {
+        let Some(member) = self.members.get(session) else { return };
+        let (user, role) = (member.info.card.user, member.role);
+        self.board.enter(user, session, self.shared.clock.now());
+        self.schedule_tick();
+        let missed = since.and_then(|since| self.log.since(since.seq, at));
+        let head = JoinedHead { room: self.id, kind: K::KIND, epoch: self.log.epoch, seq: at, role };
+        let presence = self.board.entries();
+        let encoded = match (missed, state) {
+            (Some(missed), _) => {
+                let seen: Vec<Bytes> = missed.iter().map(|recent| seen_by(recent, user, role)).collect();
+                let seen: Vec<&[u8]> = seen.iter().map(AsRef::as_ref).collect();
+                encode_joined(&head, JoinedBody::Events(&seen), &presence)
+            }
+            (None, Some(state)) => encode_joined(&head, JoinedBody::State(&state), &presence),
+            (None, None) => {
+                // The ring moved past `since` while the join waited: start over, with the state.
+                self.gate_joined(session, user, None);
+                return;
+            }
+        };
+        match encoded {
+            Ok(bytes) => self.members.start(session, &Frame::new(bytes), Position { epoch: self.log.epoch, seq: at }),
+            Err(error) => tracing::error!(room.id = %self.id, %error, "a joined frame could not be encoded"),
+        }
+    }
+
+    /// Hands what is pending to the lane, unless an append is outstanding; takes a snapshot when one is due.
+    async fn submit(&mut self) {
+        if self.phase != Phase::Live {
+            return;
+        }
+        let Some(append) = self.log.submit() else { return };
+        let due = self.log.decided().0.saturating_sub(self.snapshot.0) >= self.shared.config.snapshot_every;
+        if due && let Ok(state) = rmp_serde::to_vec_named(&self.log.state) {
+            self.snapshot = self.log.decided();
+            self.gate.push(self.log.decided(), Output::Snapshot(state.into()));
+        }
+        let myself = self.myself.clone();
+        let done = Box::new(move |committed| {
+            // A room that is gone does not need the answer: its successor reads the journal.
+            let _ = myself.cast(RoomMsg::Own(Own::Committed(committed)));
+        });
+        self.shared.lanes.submit(crate::lane::Job { append, done }).await;
+    }
+
+    fn save_snapshot(&self, seq: Seq, state: Bytes) {
+        let (shared, myself, room, epoch) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
+        tokio::spawn(async move {
+            let saved = shared.journal.save_snapshot(room, epoch, Snapshot { seq, version: SNAPSHOT_VERSION, state }).await;
+            if let Err(error) = &saved {
+                tracing::warn!(room.id = %room, error = %crate::error_chain(error), "a snapshot was not kept; the next one will be");
+            }
+            let _ = myself.cast(RoomMsg::Own(Own::SnapshotSaved { seq, ok: saved.is_ok() }));
+        });
+    }
+
+    fn snapshot_saved(&mut self, seq: Seq, ok: bool) {
+        if !ok && self.snapshot == seq {
+            self.snapshot = Seq(0);
+        }
+    }
+
+    fn schedule_tick(&mut self) {
+        let now = Instant::now();
+        let due = if self.board.is_dirty() { Some(now + self.shared.config.presence_tick) } else { self.board.next_expiry() };
+        let Some(due) = due else { return };
+        if self.tick_at.is_some_and(|scheduled| scheduled <= due) {
+            return;
+        }
+        self.tick_at = Some(due);
+        self.myself.send_after(due - now, || RoomMsg::Own(Own::Tick));
+    }
+
+    /// Sends everybody what changed of presence since the last tick, in one frame.
+    fn tick(&mut self) {
+        self.tick_at = None;
+        self.board.expire();
+        if let Some(delta) = self.board.take_delta() {
+            self.members.broadcast(&frame_of(&ServerFrame::Presence { room: self.id, delta }));
+        }
+        self.schedule_tick();
+    }
+
+    fn is_settled(&self) -> bool {
+        self.log.is_settled() && self.gate.is_empty()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.phase == Phase::Live && self.members.is_empty() && self.board.is_empty() && self.is_settled()
+    }
+
+    fn consider_rest(&mut self) {
+        if !self.rest_armed && self.is_idle() {
+            self.rest_armed = true;
+            let wait = self.shared.config.idle_after.saturating_sub(self.last_use.elapsed());
+            self.myself.send_after(wait, || RoomMsg::Own(Own::Rest));
+        }
+    }
+
+    /// Stops if nobody has used the room for long enough.
+    async fn rest(&mut self) {
+        self.rest_armed = false;
+        if self.is_idle() && self.last_use.elapsed() >= self.shared.config.idle_after {
+            self.finish().await;
+        }
+    }
+
+    /// Keeps a last snapshot, leaves the registry, and stops once everybody who still has the address is sent back.
+    async fn finish(&mut self) {
+        let seq = self.log.durable();
+        if seq > self.snapshot
+            && let Ok(state) = rmp_serde::to_vec_named(&self.log.state)
+        {
+            let snapshot = Snapshot { seq, version: SNAPSHOT_VERSION, state: state.into() };
+            let saving = self.shared.journal.save_snapshot(self.id, self.log.epoch, snapshot);
+            if !matches!(tokio::time::timeout(LAST_SNAPSHOT_TIMEOUT, saving).await, Ok(Ok(()))) {
+                tracing::warn!(room.id = %self.id, "the last snapshot was not kept; the next start replays more events");
+            }
+        }
+        self.phase = Phase::Gone;
+        self.shared.registry.retire(self.id, self.myself.get_id());
+        if let Err(error) = self.myself.drain() {
+            tracing::warn!(room.id = %self.id, %error, "a room could not drain its mailbox");
+        }
+    }
+
+    /// Answers what reaches a room that is gone, so that it is tried again where the room is now.
+    fn send_back(&mut self, message: RoomMsg) {
+        match message {
+            RoomMsg::Join(join) => join.sink.detached(self.id, Detached::Lost),
+            RoomMsg::Op(op) => self.answer(Asker::of(op, None).0, Err(moved())),
+            RoomMsg::Read(read) => {
+                let _ = read.reply.send(Err(moved()));
+            }
+            RoomMsg::Leave { session, .. } => {
+                self.members.remove(session);
+            }
+            RoomMsg::Presence { .. } | RoomMsg::Drained { .. } | RoomMsg::Own(_) => {}
+        }
+    }
+}
+
+/// The user's role, `None` also in a room that has ended.
+fn role_in<K: RoomKind>(state: &K::State, user: UserId) -> Option<tripsync_domain::Role> {
+    if K::is_ended(state) { None } else { K::access(state, user) }
+}
+
+fn no_such_room() -> Rejection {
+    Rejection::not_found("there is no such room")
+}
+
+fn moved() -> Rejection {
+    Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number").retry_after_ms(50)
+}

@@ -1,6 +1,8 @@
 //! What one says to a room's actor.
 
-use crate::ports::{Refusal, SessionSink};
+use crate::lane::Committed;
+use crate::ports::{SessionSink, StoredCommand};
+use crate::room::clients::ClientKey;
 use bytes::Bytes;
 use std::any::Any;
 use std::sync::Arc;
@@ -44,31 +46,22 @@ pub enum RoomMsg {
 
 /// What a room tells itself, directly or through its lane.
 pub(crate) enum Own {
-    /// The outstanding append is decided: `None` when its outcome is unknown.
-    Committed(Option<Result<(), Refusal>>),
-    /// The journal's answer on a client's last number.
-    ClientKnown { author: UserId, client: ClientId, last: Option<Option<CommandNumber>> },
-    /// A command with an old number was looked up.
-    CommandFound(Box<FoundCommand>),
+    /// The outstanding append is decided.
+    Committed(Committed),
+    /// The journal's answer on a client's last number; outer `None` when it could not answer.
+    ClientKnown { key: ClientKey, last: Option<Option<CommandNumber>> },
+    /// The journal's answer on an old number; outer `None` when it could not answer.
+    CommandFound { op: Box<Op>, found: Option<Option<StoredCommand>> },
     /// Presence is due.
     Tick,
     /// Look whether the room can rest.
-    Rest {
-        /// Timers of an earlier generation are dropped.
-        generation: u64,
-    },
-    /// A reload after a failed append is done.
+    Rest,
+    /// A reload is done: a `Loaded` of the room's kind.
     Reloaded(Box<dyn Any + Send>),
-    /// A snapshot write ended.
+    /// A snapshot write ended; `ok` says whether it is kept.
     SnapshotSaved { seq: Seq, ok: bool },
     /// The server goes away: finish, snapshot, stop.
     Drain,
-}
-
-/// A looked-up command and the question that it answers.
-pub(crate) struct FoundCommand {
-    pub(crate) op: Op,
-    pub(crate) found: Option<Option<crate::ports::StoredCommand>>,
 }
 
 /// Who a session is.
@@ -138,8 +131,13 @@ pub struct Op {
 
 /// Where a command comes from.
 pub enum From {
-    /// A session that has joined; the answer is an `ack` or `rejected` frame.
-    Session(SessionId),
+    /// A session; the answer is an `ack` or `rejected` frame.
+    Session {
+        /// Which.
+        id: SessionId,
+        /// Where the answer goes, also when the session is not in the room (any more).
+        sink: Arc<dyn SessionSink>,
+    },
     /// A surface without a session (REST).
     Caller {
         /// The author.

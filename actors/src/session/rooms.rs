@@ -265,7 +265,7 @@ impl Session {
         };
         let own = own.map_err(|_| Rejection::new(ErrorCode::Overloaded, "too many commands are unanswered").retry_after_ms(250))?;
         let op = Op {
-            from: From::Session(self.info.id),
+            from: From::Session { id: self.info.id, sink: Arc::clone(&self.sink) },
             id: Some((self.info.client, first.n)),
             command,
             base: first.base,

@@ -1,0 +1,63 @@
+//! The engine's bounds and times.
+
+use std::time::Duration;
+
+/// The engine's bounds and times; `Default` is what the documentation promises.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Events that a room keeps in memory for resuming sessions (default 1,000); whoever is further behind gets a snapshot.
+    pub ring_events_max: usize,
+    /// Bytes of such events (default 256 KiB).
+    pub ring_bytes_max: usize,
+    /// Events between two snapshots (default 500): bounds how much a restart replays.
+    pub snapshot_every: u64,
+    /// How long a room without sessions stays in memory (default 60 s).
+    pub idle_after: Duration,
+    /// Changes of presence are collected for this long and sent in one frame (default 50 ms).
+    pub presence_tick: Duration,
+    /// How long a user whose socket dropped stays present (default 5 s), so that nobody flickers on a short drop.
+    pub presence_grace: Duration,
+    /// Commands that may wait for one room, over all its sessions (default 4,096); beyond it they are refused as `overloaded`.
+    pub room_commands_max: usize,
+    /// Clients per room whose last commands are held in memory (default 1,024); others are looked up in the journal.
+    pub clients_max: usize,
+    /// Journal lanes (default 1; Postgres takes more, SQLite has one writer anyway).
+    pub lanes: usize,
+    /// Appends that may wait in one lane (default 4,096 rooms).
+    pub lane_queue_max: usize,
+    /// Rooms that one commit takes at most (default 512).
+    pub batch_rooms_max: usize,
+    /// When batches follow each other without pause, commits start at least this far apart (default 1 ms): fewer, larger commits.
+    pub commit_spacing: Duration,
+    /// Failures of one room within [`Self::failure_window`] before it rests (default 3).
+    pub failures_max: usize,
+    /// See [`Self::failures_max`] (default 60 s).
+    pub failure_window: Duration,
+    /// How long a failing room rests at first (default 5 s); doubles with each further rest, up to 5 min.
+    pub quarantine: Duration,
+    /// How long a caller without a session waits for its command to become durable (default 35 s) before it is told to retry.
+    pub call_timeout: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            ring_events_max: 1_000,
+            ring_bytes_max: 256 * 1024,
+            snapshot_every: 500,
+            idle_after: Duration::from_secs(60),
+            presence_tick: Duration::from_millis(50),
+            presence_grace: Duration::from_secs(5),
+            room_commands_max: 4_096,
+            clients_max: 1_024,
+            lanes: 1,
+            lane_queue_max: 4_096,
+            batch_rooms_max: 512,
+            commit_spacing: Duration::from_millis(1),
+            failures_max: 3,
+            failure_window: Duration::from_secs(60),
+            quarantine: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(35),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! One actor per room: get or start, without races; and rest for rooms that keep failing.
+
+use super::room_ref::{KindInfo, kind_info};
+use super::supervisor::Nothing;
+use super::{Shared, unavailable};
+use crate::config::EngineConfig;
+use crate::engine::RoomRef;
+use crate::ports::JournalError;
+use crate::room::message::Own;
+use crate::room::{RoomActor, RoomMsg, Start, StartError};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use ractor::{Actor, ActorCell, ActorId, ActorRef, ActorStatus, SpawnErr};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
+use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind};
+
+/// A failing room rests at most this long.
+const QUARANTINE_MAX: Duration = Duration::from_secs(300);
+
+type Spawned = BoxFuture<'static, Result<ActorRef<RoomMsg>, SpawnErr>>;
+
+/// A kind of room, as the registry starts it.
+struct Kind {
+    info: &'static KindInfo,
+    spawn: fn(Start, ActorCell) -> Spawned,
+}
+
+/// The kinds of rooms that an engine serves.
+#[derive(Default)]
+pub struct Kinds(HashMap<&'static str, Kind>);
+
+impl Kinds {
+    /// Adds a kind.
+    #[must_use]
+    pub fn with<K: RoomKind>(mut self) -> Self {
+        const { assert!(!K::KIND.is_empty(), "a kind has a tag") };
+        let info: &'static KindInfo = &const { kind_info::<K>() };
+        self.0.insert(K::KIND, Kind { info, spawn: spawn::<K> });
+        self
+    }
+}
+
+fn spawn<K: RoomKind>(start: Start, supervisor: ActorCell) -> Spawned {
+    Box::pin(async move {
+        let (actor, _) = Actor::spawn_linked(None, RoomActor::<K>::new(), start, supervisor).await?;
+        Ok(actor)
+    })
+}
+
+type Started = Option<Result<RoomRef, Rejection>>;
+
+enum Slot {
+    /// Somebody starts it; everybody else waits for the outcome.
+    Starting(watch::Receiver<Started>),
+    Live {
+        address: RoomRef,
+        actor: ActorRef<RoomMsg>,
+    },
+}
+
+/// How often a room failed lately.
+#[derive(Default)]
+struct Failures {
+    times: VecDeque<Instant>,
+    rests: u32,
+    until: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Rooms {
+    slots: HashMap<RoomId, Slot>,
+    /// The room of each live actor, for the supervisor.
+    actors: HashMap<ActorId, RoomId>,
+    failures: HashMap<RoomId, Failures>,
+    draining: bool,
+}
+
+/// See the module documentation. `slots` and `actors` change together, under one lock that is never held across an await.
+pub(crate) struct Registry {
+    kinds: Kinds,
+    rooms: Mutex<Rooms>,
+    /// Told whenever an actor has ended.
+    ended: Notify,
+    failures_max: usize,
+    failure_window: Duration,
+    quarantine: Duration,
+}
+
+/// What a look at the registry says.
+enum Look {
+    Found(RoomRef),
+    Wait(watch::Receiver<Started>),
+    Start(watch::Sender<Started>),
+}
+
+impl Registry {
+    pub(crate) fn new(kinds: Kinds, config: &EngineConfig) -> Self {
+        Self {
+            kinds,
+            rooms: Mutex::default(),
+            ended: Notify::new(),
+            failures_max: config.failures_max,
+            failure_window: config.failure_window,
+            quarantine: config.quarantine,
+        }
+    }
+
+    /// Rooms in memory.
+    pub(crate) fn len(&self) -> usize {
+        self.rooms.lock().actors.len()
+    }
+
+    fn look(&self, room: RoomId) -> Result<Look, Rejection> {
+        let mut rooms = self.rooms.lock();
+        if rooms.draining {
+            return Err(Rejection::new(ErrorCode::Restarting, "the server is restarting").retry_after_ms(1_000));
+        }
+        match rooms.slots.get(&room) {
+            // An actor can die between its start and its entry here; then nobody will ever take the entry out.
+            Some(Slot::Live { address, actor }) if actor.get_status() < ActorStatus::Stopping => return Ok(Look::Found(address.clone())),
+            Some(Slot::Live { .. }) => {}
+            Some(Slot::Starting(outcome)) => return Ok(Look::Wait(outcome.clone())),
+            None => {}
+        }
+        let now = Instant::now();
+        if let Some(until) = rooms.failures.get(&room).and_then(|failures| failures.until).filter(|until| *until > now) {
+            let wait = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
+            return Err(Rejection::new(ErrorCode::RoomUnavailable, "the room failed repeatedly and rests").retry_after_ms(wait));
+        }
+        let (sender, receiver) = watch::channel(None);
+        rooms.slots.insert(room, Slot::Starting(receiver));
+        Ok(Look::Start(sender))
+    }
+
+    /// Notes how a start went. A room that was started while the engine began to drain is told so.
+    fn started(&self, room: RoomId, outcome: Result<(RoomRef, ActorRef<RoomMsg>), Rejection>) -> Result<RoomRef, Rejection> {
+        let mut rooms = self.rooms.lock();
+        match outcome {
+            Ok((address, actor)) => {
+                if rooms.draining {
+                    // It is idle and ends by itself; the next message that it gets is this one.
+                    let _ = actor.cast(RoomMsg::Own(Own::Drain));
+                }
+                rooms.actors.insert(actor.get_id(), room);
+                rooms.slots.insert(room, Slot::Live { address: address.clone(), actor });
+                Ok(address)
+            }
+            Err(rejection) => {
+                rooms.slots.remove(&room);
+                Err(rejection)
+            }
+        }
+    }
+
+    /// A room leaves: from now on whoever asks starts it anew.
+    pub(crate) fn retire(&self, room: RoomId, actor: ActorId) {
+        let mut rooms = self.rooms.lock();
+        if matches!(rooms.slots.get(&room), Some(Slot::Live { actor: live, .. }) if live.get_id() == actor) {
+            rooms.slots.remove(&room);
+        }
+    }
+
+    /// A room's actor has ended as it should.
+    pub(crate) fn ended(&self, actor: ActorId) {
+        let room = self.rooms.lock().actors.remove(&actor);
+        if let Some(room) = room {
+            self.retire(room, actor);
+        }
+        self.ended.notify_waiters();
+    }
+
+    /// A room's actor has failed.
+    pub(crate) fn failed(&self, actor: ActorId, error: &(dyn std::error::Error + Send + Sync)) {
+        let room = self.rooms.lock().actors.get(&actor).copied();
+        if let Some(room) = room {
+            metrics::gauge!("tripsync_rooms").decrement(1);
+            tracing::error!(room.id = %room, error = %error, "a room failed; it starts again from the journal");
+            self.count_failure(room);
+        }
+        self.ended(actor);
+    }
+
+    /// Counts a failure; one too many within the window sends the room to rest, longer each time.
+    fn count_failure(&self, room: RoomId) {
+        metrics::counter!("tripsync_room_failures_total").increment(1);
+        let now = Instant::now();
+        let mut rooms = self.rooms.lock();
+        // Rooms that have been well for a while are forgotten, so that the map stays small.
+        let memory = QUARANTINE_MAX * 2;
+        rooms.failures.retain(|_, failures| failures.times.back().is_some_and(|last| *last + memory > now));
+        let failures = rooms.failures.entry(room).or_default();
+        failures.times.push_back(now);
+        while failures.times.front().is_some_and(|first| *first + self.failure_window < now) {
+            failures.times.pop_front();
+        }
+        if failures.times.len() > self.failures_max {
+            let rest = self.quarantine.saturating_mul(1 << failures.rests.min(10)).min(QUARANTINE_MAX);
+            failures.rests += 1;
+            failures.times.clear();
+            failures.times.push_back(now);
+            failures.until = Some(now + rest);
+            tracing::error!(room.id = %room, rest_s = rest.as_secs(), "a room failed repeatedly and rests");
+        }
+    }
+
+    /// Tells every room to finish, and waits for all to end.
+    pub(crate) async fn drain(&self, limit: Duration) -> bool {
+        {
+            let mut rooms = self.rooms.lock();
+            rooms.draining = true;
+            for slot in rooms.slots.values() {
+                if let Slot::Live { actor, .. } = slot {
+                    // One that is gone already has nothing to finish.
+                    let _ = actor.cast(RoomMsg::Own(Own::Drain));
+                }
+            }
+        }
+        let all_ended = async {
+            loop {
+                let ended = self.ended.notified();
+                tokio::pin!(ended);
+                ended.as_mut().enable();
+                if self.rooms.lock().actors.is_empty() {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        tokio::time::timeout(limit, all_ended).await.is_ok()
+    }
+}
+
+/// See [`super::Engine::room`].
+pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId) -> Result<RoomRef, Rejection> {
+    let mut outcome = match shared.registry.look(room)? {
+        Look::Found(address) => return Ok(address),
+        Look::Wait(outcome) => outcome,
+        Look::Start(sender) => {
+            // A task of its own: whoever asked may stop waiting, others wait too.
+            let (shared, supervisor) = (Arc::clone(shared), supervisor.get_cell());
+            let receiver = sender.subscribe();
+            tokio::spawn(async move {
+                let started = start(&shared, supervisor, room).await;
+                sender.send_replace(Some(shared.registry.started(room, started)));
+            });
+            receiver
+        }
+    };
+    let started = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+    started.unwrap_or_else(|| Err(Rejection::new(ErrorCode::Retry, "the room could not be started").retry_after_ms(250)))
+}
+
+async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId) -> Result<(RoomRef, ActorRef<RoomMsg>), Rejection> {
+    let tag = shared.journal.kind(room).await.map_err(|error| unavailable(&error))?;
+    let Some(tag) = tag else {
+        return Err(Rejection::not_found("there is no such room"));
+    };
+    let Some(kind) = shared.registry.kinds.0.get(tag.as_str()) else {
+        tracing::error!(room.id = %room, kind = tag, "a room is of a kind that this server does not know");
+        return Err(Rejection::new(ErrorCode::RoomUnavailable, "this server does not know the room's kind"));
+    };
+    let started = (kind.spawn)(Start { room, shared: Arc::clone(shared) }, supervisor).await;
+    match started {
+        Ok(actor) => {
+            let permits = Arc::new(Semaphore::new(shared.config.room_commands_max));
+            Ok((RoomRef::new(room, actor.clone(), kind.info, permits), actor))
+        }
+        Err(SpawnErr::StartupFailed(error)) => Err(match error.downcast_ref::<StartError>() {
+            Some(StartError::NoSuchRoom) => Rejection::not_found("there is no such room"),
+            Some(StartError::Journal(error @ JournalError::Unavailable(_))) => unavailable(error),
+            Some(StartError::Journal(JournalError::Broken(_))) | None => {
+                tracing::error!(room.id = %room, error = %error, "a room could not be restored");
+                shared.registry.count_failure(room);
+                Rejection::new(ErrorCode::RoomUnavailable, "the room cannot be restored; its stored history is untouched")
+                    .retry_after_ms(5_000)
+            }
+        }),
+        Err(error @ (SpawnErr::ActorAlreadyStarted | SpawnErr::ActorAlreadyRegistered(_))) => {
+            tracing::error!(room.id = %room, %error, "a room could not be started");
+            Err(Rejection::new(ErrorCode::Internal, "the room could not be started"))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Restoring a room from the journal: the newest snapshot and the events after it.
+
+use crate::config::EngineConfig;
+use crate::ports::{Journal, JournalError, Opened};
+use crate::room::log::{Log, Recent};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tripsync_domain::protocol::EventRecord;
+use tripsync_domain::{EventMeta, NodeId, RoomId, RoomKind, Seq};
+
+/// The version of the state encoding that this program writes. A snapshot of another version is ignored and replayed instead.
+pub(crate) const SNAPSHOT_VERSION: u16 = 1;
+
+/// Records read at once.
+const PAGE: u32 = 1_000;
+
+/// A room as the journal has it.
+pub(crate) struct Loaded<K: RoomKind> {
+    pub(crate) log: Log<K>,
+    /// The seq of the snapshot it started from; 0 without one.
+    pub(crate) snapshot: Seq,
+}
+
+/// Takes the room over and restores it. `None`: there is no such room.
+pub(crate) async fn load<K: RoomKind>(
+    journal: &dyn Journal,
+    room: RoomId,
+    node: NodeId,
+    config: &EngineConfig,
+) -> Result<Option<Loaded<K>>, JournalError> {
+    let Some(Opened { kind, epoch, snapshot, last }) = journal.open(room, node).await? else {
+        return Ok(None);
+    };
+    if kind != K::KIND {
+        return Err(JournalError::Broken(format!("room {room} is a {kind}, not a {}", K::KIND)));
+    }
+    let (mut state, start) = match snapshot.filter(|snapshot| snapshot.version == SNAPSHOT_VERSION && snapshot.seq <= last) {
+        Some(snapshot) => match rmp_serde::from_slice::<K::State>(&snapshot.state) {
+            Ok(state) => (state, snapshot.seq),
+            Err(error) => {
+                tracing::warn!(room.id = %room, %error, "a snapshot cannot be read, the room is replayed from its first event");
+                (K::State::default(), Seq(0))
+            }
+        },
+        None => (K::State::default(), Seq(0)),
+    };
+    let mut ring: VecDeque<Recent> = VecDeque::new();
+    let mut ring_bytes = 0;
+    let mut at = start;
+    while at < last {
+        let page = journal.read(room, at, last, PAGE).await?;
+        if page.is_empty() {
+            return Err(JournalError::Broken(format!("room {room} ends at {at}, though {last} was stored")));
+        }
+        for stored in page {
+            if stored.seq != at.next() {
+                return Err(JournalError::Broken(format!("room {room} has {} after {at}", stored.seq)));
+            }
+            let record: EventRecord<K::Event> = EventRecord::decode(&stored.bytes)
+                .map_err(|error| JournalError::Broken(format!("room {room}, event {}: {error}", stored.seq)))?;
+            let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
+            catch_unwind(AssertUnwindSafe(|| K::evolve(&mut state, &meta, &record.ev)))
+                .map_err(|_| JournalError::Broken(format!("room {room}, event {}: the rules panicked", stored.seq)))?;
+            ring_bytes += stored.bytes.len();
+            ring.push_back(Recent { seq: stored.seq, audience: K::audience(&record.ev), bytes: stored.bytes });
+            while ring.len() > config.ring_events_max || ring_bytes > config.ring_bytes_max {
+                let Some(old) = ring.pop_front() else { break };
+                ring_bytes -= old.bytes.len();
+            }
+            at = stored.seq;
+        }
+    }
+    Ok(Some(Loaded { log: Log::new(room, epoch, state, last, ring), snapshot: start }))
+}

@@ -1,0 +1,255 @@
+//! A room's history in memory: the working state, what is decided but not durable, and a ring of recent durable records.
+
+use crate::config::EngineConfig;
+use crate::ports::{Append, CommandKey, NewRecord};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tripsync_domain::protocol::EventRecord;
+use tripsync_domain::{
+    Audience, ClientId, CommandNumber, Conflict, Ctx, Decision, Epoch, EventMeta, Projection, Rejection, RoomId, RoomKind, Seq, Timestamp,
+    UserId,
+};
+
+/// A record as it goes to sessions.
+#[derive(Clone, Debug)]
+pub(crate) struct Recent {
+    pub(crate) seq: Seq,
+    pub(crate) audience: Audience,
+    pub(crate) bytes: Bytes,
+}
+
+/// A decided event that is not durable yet.
+struct Pending<E> {
+    meta: EventMeta,
+    event: E,
+    recent: Recent,
+    command: Option<CommandKey>,
+}
+
+/// An event that became durable.
+pub(crate) struct Durable<E> {
+    pub(crate) meta: EventMeta,
+    pub(crate) event: E,
+    pub(crate) recent: Recent,
+}
+
+fn is_access(change: &Projection) -> bool {
+    matches!(change, Projection::MemberSet { .. } | Projection::MemberGone { .. } | Projection::RoomGone)
+}
+
+/// What judging a command came to.
+pub(crate) enum Verdict {
+    /// Applied to the working state; the seq of the last event.
+    Decided { seq: Seq, conflicts: Vec<Conflict> },
+    /// Refused; nothing changed.
+    Refused(Rejection),
+    /// The rules panicked while judging; nothing changed.
+    JudgingPanicked,
+    /// The rules panicked while changing the state, or made no event: the working state cannot be trusted any more.
+    Broken,
+}
+
+/// The identity of a command that is being judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) client: ClientId,
+    pub(crate) n: CommandNumber,
+    pub(crate) fingerprint: u64,
+}
+
+/// See the module documentation.
+///
+/// - `state`: changed by [`Log::judge`] only; includes pending events.
+/// - `decided`: the last seq of `state`; raised by `judge`.
+/// - `pending`: filled by `judge`, taken from the front by [`Log::commit`]; its first `in_flight` entries are with the lane.
+/// - `access_changed`: set by [`Log::submit`] when the append changes who may be here, for the commit that follows.
+/// - `ring`: filled by `commit`, bounded in events and bytes.
+pub(crate) struct Log<K: RoomKind> {
+    pub(crate) room: RoomId,
+    pub(crate) epoch: Epoch,
+    pub(crate) state: K::State,
+    decided: Seq,
+    pending: VecDeque<Pending<K::Event>>,
+    in_flight: usize,
+    ring: VecDeque<Recent>,
+    ring_bytes: usize,
+    last_at: Timestamp,
+    access_changed: bool,
+}
+
+impl<K: RoomKind> Log<K> {
+    /// A log at a durable state.
+    pub(crate) fn new(room: RoomId, epoch: Epoch, state: K::State, at: Seq, ring: VecDeque<Recent>) -> Self {
+        let ring_bytes = ring.iter().map(|recent| recent.bytes.len()).sum();
+        Self {
+            room,
+            epoch,
+            state,
+            decided: at,
+            pending: VecDeque::new(),
+            in_flight: 0,
+            ring,
+            ring_bytes,
+            last_at: Timestamp::default(),
+            access_changed: false,
+        }
+    }
+
+    /// The last seq of the working state.
+    pub(crate) const fn decided(&self) -> Seq {
+        self.decided
+    }
+
+    /// The last durable seq.
+    pub(crate) fn durable(&self) -> Seq {
+        Seq(self.decided.0.saturating_sub(self.pending.len() as u64))
+    }
+
+    /// Whether everything decided is durable.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Judges a command on the working state and, if it is accepted, applies its events.
+    pub(crate) fn judge(&mut self, ctx: &mut Ctx<'_>, command: &K::Command, identity: Option<Identity>) -> Verdict {
+        // A clock that steps back must not make time run backwards within a room.
+        ctx.at = ctx.at.max(self.last_at);
+        let judged = catch_unwind(AssertUnwindSafe(|| K::decide(&self.state, ctx, command)));
+        let Decision { events, conflicts } = match judged {
+            Ok(Ok(decision)) => decision,
+            Ok(Err(rejection)) => return Verdict::Refused(rejection),
+            Err(_) => return Verdict::JudgingPanicked,
+        };
+        if events.is_empty() {
+            tracing::error!(room.id = %self.room, ?command, "an accepted command made no event");
+            return Verdict::Broken;
+        }
+        self.last_at = ctx.at;
+        let last = events.len() - 1;
+        for (index, event) in events.into_iter().enumerate() {
+            let meta = EventMeta {
+                seq: self.decided.next(),
+                at: ctx.at,
+                by: ctx.author,
+                command: identity.map(|identity| (identity.client, identity.n)),
+            };
+            let record = EventRecord {
+                seq: meta.seq,
+                at: meta.at,
+                by: meta.by,
+                client: identity.map(|identity| identity.client),
+                n: identity.map(|identity| identity.n),
+                ev: event,
+                conflicts: if index == last { conflicts.clone() } else { Vec::new() },
+            };
+            let Ok(bytes) = record.encode() else {
+                return Verdict::Broken;
+            };
+            let event = record.ev;
+            let evolved = catch_unwind(AssertUnwindSafe(|| K::evolve(&mut self.state, &meta, &event)));
+            if evolved.is_err() {
+                return Verdict::Broken;
+            }
+            let recent = Recent { seq: meta.seq, audience: K::audience(&event), bytes: bytes.into() };
+            let command =
+                identity.filter(|_| index == last).map(|Identity { client, n, fingerprint }| CommandKey { client, n, fingerprint });
+            self.decided = meta.seq;
+            self.pending.push_back(Pending { meta, event, recent, command });
+        }
+        debug_assert_eq!(K::validate(&self.state), Ok(()), "an invariant is broken by {command:?}");
+        Verdict::Decided { seq: self.decided, conflicts }
+    }
+
+    /// Everything that is pending, for the lane; `None` while an append is outstanding or nothing is pending.
+    pub(crate) fn submit(&mut self) -> Option<Append> {
+        if self.in_flight > 0 || self.pending.is_empty() {
+            return None;
+        }
+        self.in_flight = self.pending.len();
+        let records = self.pending.iter().map(|pending| NewRecord {
+            seq: pending.meta.seq,
+            at: pending.meta.at,
+            by: pending.meta.by,
+            tag: K::tag(&pending.event),
+            entity: K::entity(&pending.event),
+            command: pending.command,
+            bytes: pending.recent.bytes.clone(),
+        });
+        let records = records.collect();
+        let events: Vec<_> = self.pending.iter().map(|pending| (pending.meta.clone(), pending.event.clone())).collect();
+        let projections = K::project(&self.state, &events);
+        self.access_changed = projections.iter().any(is_access);
+        Some(Append { room: self.room, epoch: self.epoch, records, projections })
+    }
+
+    /// The outstanding append is durable: its events move into the ring and are returned, in order.
+    pub(crate) fn commit(&mut self, config: &EngineConfig) -> Vec<Durable<K::Event>> {
+        let committed: Vec<_> = self.pending.drain(..self.in_flight.min(self.pending.len())).collect();
+        self.in_flight = 0;
+        committed
+            .into_iter()
+            .map(|Pending { meta, event, recent, .. }| {
+                self.remember(recent.clone(), config);
+                Durable { meta, event, recent }
+            })
+            .collect()
+    }
+
+    /// Puts a durable record into the ring.
+    pub(crate) fn remember(&mut self, recent: Recent, config: &EngineConfig) {
+        self.ring_bytes += recent.bytes.len();
+        self.ring.push_back(recent);
+        while self.ring.len() > config.ring_events_max || self.ring_bytes > config.ring_bytes_max {
+            let Some(old) = self.ring.pop_front() else { break };
+            self.ring_bytes -= old.bytes.len();
+        }
+    }
+
+    /// The durable records with `after < seq <= up_to`; `None` when the ring does not reach back that far.
+    pub(crate) fn since(&self, after: Seq, up_to: Seq) -> Option<Vec<Recent>> {
+        if after == up_to {
+            return Some(Vec::new());
+        }
+        let first = self.ring.front()?.seq;
+        if after.next() < first || after > up_to {
+            return None;
+        }
+        let skip = usize::try_from(after.next().0 - first.0).ok()?;
+        Some(self.ring.iter().skip(skip).take_while(|recent| recent.seq <= up_to).cloned().collect())
+    }
+
+    /// Gives up the ring, for a log that replaces this one.
+    pub(crate) fn take_ring(&mut self) -> VecDeque<Recent> {
+        std::mem::take(&mut self.ring)
+    }
+
+    /// What an event changes in who may be here.
+    pub(crate) fn access_changes(&self, durable: &Durable<K::Event>) -> Vec<Projection> {
+        let mut changes = K::project(&self.state, &[(durable.meta.clone(), durable.event.clone())]);
+        changes.retain(is_access);
+        changes
+    }
+
+    /// Whether the append that was committed last changes who may be here.
+    pub(crate) const fn access_changed(&self) -> bool {
+        self.access_changed
+    }
+
+    /// Puts older durable records in front of the ring, up to and including `up_to`, as far as the bounds allow.
+    pub(crate) fn prepend(&mut self, old: &mut VecDeque<Recent>, up_to: Seq, config: &EngineConfig) {
+        while let Some(recent) = old.pop_back() {
+            let first = self.ring.front().map_or(self.decided.next(), |first| first.seq);
+            let fits = self.ring.len() < config.ring_events_max && self.ring_bytes + recent.bytes.len() <= config.ring_bytes_max;
+            if recent.seq <= up_to && recent.seq.next() == first && fits {
+                self.ring_bytes += recent.bytes.len();
+                self.ring.push_front(recent);
+            }
+        }
+    }
+
+    /// Whether a user may know of the room now. Before its first event a room has no members, and its rules accept only its creation.
+    pub(crate) fn may_command(&self, user: UserId) -> bool {
+        self.decided == Seq(0) || K::access(&self.state, user).is_some()
+    }
+}

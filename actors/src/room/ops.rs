@@ -1,0 +1,279 @@
+//! Commands: recognised, judged, answered.
+
+use super::{Phase, Room};
+use crate::frame::{Frame, frame_of};
+use crate::lane::Committed;
+use crate::ports::{Refusal, StoredCommand};
+use crate::room::clients::{Applied, ClientKey, Standing};
+use crate::room::gate::{Asker, Output};
+use crate::room::log::{Identity, Verdict};
+use crate::room::members::Answers;
+use crate::room::message::{From, Op, Outcome, Own, Parsed, RoomMsg};
+use ractor::ActorProcessingErr;
+use serde::de::IgnoredAny;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tripsync_domain::protocol::{EventRecord, ServerFrame};
+use tripsync_domain::{ClientId, CommandNumber, Ctx, ErrorCode, ItemId, Rejection, RoomKind, UserCard, UserId};
+
+/// Commands that broke the rules and are remembered.
+const POISON_MAX: usize = 64;
+
+impl Asker {
+    /// Takes a command apart into who asks and what is asked. A session's user is filled in by the room.
+    pub(super) fn of(op: Op, user: Option<UserId>) -> (Self, Parsed) {
+        let user = user.or(match &op.from {
+            From::Caller { author, .. } => Some(author.user),
+            From::Session { .. } => None,
+        });
+        let user = user.unwrap_or(UserId(uuid::Uuid::nil()));
+        (Self { user, from: op.from, id: op.id, permits: op.permits }, op.command)
+    }
+}
+
+impl<K: RoomKind> Room<K> {
+    /// Takes a command: finds out who asks and whether it was applied already.
+    pub(super) fn op(&mut self, op: Op) {
+        self.last_use = Instant::now();
+        let Some(author) = self.author(&op) else {
+            let rejection = Rejection::new(ErrorCode::NotJoined, "join the room first");
+            self.answer(Asker::of(op, None).0, Err(rejection));
+            return;
+        };
+        if self.phase == Phase::Reloading {
+            self.answer(Asker::of(op, Some(author.user)).0, Err(retry()));
+            return;
+        }
+        if self.draining {
+            let rejection = Rejection::new(ErrorCode::Restarting, "the server is restarting; send it again under the same number");
+            self.answer(Asker::of(op, Some(author.user)).0, Err(rejection));
+            return;
+        }
+        let Some((client, n)) = op.id else {
+            self.judge(op, author);
+            return;
+        };
+        let key = (author.user, client);
+        if self.clients.is_waiting(key) {
+            self.clients.park(key, op);
+            return;
+        }
+        match self.clients.standing(key, n) {
+            Standing::New => self.judge(op, author),
+            Standing::Applied(applied) => self.repeat(op, author.user, &applied),
+            Standing::Old => self.look_up(op, author.user),
+            Standing::Unknown => {
+                if self.clients.park(key, op) {
+                    self.ask_about(key);
+                }
+            }
+        }
+    }
+
+    fn author(&self, op: &Op) -> Option<UserCard> {
+        match &op.from {
+            From::Session { id, .. } => self.members.get(*id).map(|member| member.info.card.clone()),
+            From::Caller { author, .. } => Some(author.clone()),
+        }
+    }
+
+    /// Asks the journal for a client's highest number; its commands wait meanwhile.
+    fn ask_about(&self, key: ClientKey) {
+        let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
+        tokio::spawn(async move {
+            let last = shared.journal.last_command(room, key.0, key.1).await.ok();
+            // A room that is gone has answered by being gone: the session joins again and sends again.
+            let _ = myself.cast(RoomMsg::Own(Own::ClientKnown { key, last }));
+        });
+    }
+
+    pub(super) fn client_known(&mut self, key: ClientKey, last: Option<Option<CommandNumber>>) {
+        let waiting = self.clients.unpark(key);
+        let Some(last) = last else {
+            for op in waiting {
+                self.answer(Asker::of(op, Some(key.0)).0, Err(retry()));
+            }
+            return;
+        };
+        if self.phase == Phase::Live {
+            self.clients.learn(key, last);
+        }
+        for op in waiting {
+            self.op(op);
+        }
+        self.clients.shrink(self.shared.config.clients_max, self.log.durable());
+    }
+
+    /// Asks the journal for a command with an old number.
+    fn look_up(&self, op: Op, user: UserId) {
+        let Some((client, n)) = op.id else { return };
+        let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
+        tokio::spawn(async move {
+            let found = shared.journal.find_command(room, user, client, n).await.ok();
+            let _ = myself.cast(RoomMsg::Own(Own::CommandFound { op: Box::new(op), found }));
+        });
+    }
+
+    pub(super) fn command_found(&mut self, op: Op, found: Option<Option<StoredCommand>>) {
+        let Some(author) = self.author(&op) else {
+            self.answer(Asker::of(op, None).0, Err(Rejection::new(ErrorCode::NotJoined, "join the room first")));
+            return;
+        };
+        let Some(found) = found.filter(|_| self.phase == Phase::Live) else {
+            self.answer(Asker::of(op, Some(author.user)).0, Err(retry()));
+            return;
+        };
+        let Some((client, n)) = op.id else { return };
+        match found {
+            Some(stored) => {
+                // Only the conflicts are needed, whatever the event is.
+                let conflicts = EventRecord::<IgnoredAny>::decode(&stored.bytes).map(|record| record.conflicts).unwrap_or_default();
+                let applied = Applied { n, seq: stored.seq, fingerprint: stored.fingerprint, conflicts };
+                self.repeat(op, author.user, &applied);
+            }
+            // It was refused then, or never arrived; or the same number was applied while the journal was asked.
+            None => match self.clients.standing((author.user, client), n) {
+                Standing::Applied(applied) => self.repeat(op, author.user, &applied),
+                Standing::New | Standing::Old | Standing::Unknown => self.judge(op, author),
+            },
+        }
+    }
+
+    /// Answers a command that was applied before.
+    fn repeat(&mut self, op: Op, user: UserId, applied: &Applied) {
+        let same = op.command.fingerprint == applied.fingerprint;
+        let (asker, _) = Asker::of(op, Some(user));
+        let at = self.log.decided();
+        if same {
+            let outcome = Outcome { seq: applied.seq, repeated: true, conflicts: applied.conflicts.clone() };
+            self.gate.push(at, Output::Applied(asker, outcome));
+        } else {
+            let rejection =
+                Rejection::new(ErrorCode::CommandIdReused, "this number was used for another command; a number names one command for ever");
+            self.gate.push(at, Output::Refused(asker, rejection));
+        }
+    }
+
+    /// Judges a command that was not applied before.
+    fn judge(&mut self, op: Op, author: UserCard) {
+        let fingerprint = op.command.fingerprint;
+        let identity = op.id.map(|(client, n)| Identity { client, n, fingerprint });
+        let Op { from, id, command: Parsed { command, .. }, base, if_match, mut users, permits } = op;
+        let asker = Asker { user: author.user, from, id, permits };
+        let verdict = if !self.log.may_command(author.user) {
+            Verdict::Refused(Rejection::not_found("there is no such room"))
+        } else if if_match.is_some_and(|expected| expected != self.log.decided()) {
+            let now = self.log.decided();
+            Verdict::Refused(Rejection::new(ErrorCode::Stale, format!("the room is at {now}; read it again and decide anew")))
+        } else if self.poison.contains(&(author.user, fingerprint)) {
+            Verdict::Refused(internal())
+        } else if let Ok(command) = command.downcast::<K::Command>() {
+            let user = author.user;
+            users.push(author);
+            let mut ctx =
+                Ctx { room: self.id, author: user, at: self.shared.clock.now(), base, new_id: ItemId(self.shared.new_id()), users: &users };
+            self.log.judge(&mut ctx, &command, identity)
+        } else {
+            Verdict::Refused(internal())
+        };
+        let at = self.log.decided();
+        match verdict {
+            Verdict::Decided { seq, conflicts } => {
+                if let Some(Identity { client, n, fingerprint }) = identity {
+                    let applied = Applied { n, seq, fingerprint, conflicts: conflicts.clone() };
+                    self.clients.applied((asker.user, client), applied);
+                }
+                self.gate.push(at, Output::Applied(asker, Outcome { seq, repeated: false, conflicts }));
+            }
+            Verdict::Refused(rejection) => {
+                self.gate.push(at, Output::Refused(asker, rejection));
+            }
+            Verdict::JudgingPanicked => {
+                self.quarantine_command(asker.user, fingerprint);
+                self.gate.push(at, Output::Refused(asker, internal()));
+            }
+            Verdict::Broken => {
+                self.quarantine_command(asker.user, fingerprint);
+                self.answer(asker, Err(internal()));
+                self.reload();
+            }
+        }
+    }
+
+    /// Remembers a command that broke the rules, so that its next sending does no harm.
+    fn quarantine_command(&mut self, user: UserId, fingerprint: u64) {
+        metrics::counter!("tripsync_rules_panics_total").increment(1);
+        tracing::error!(room.id = %self.id, fingerprint, "a command broke the rules of the room; it is refused from now on");
+        if self.poison.len() == POISON_MAX {
+            self.poison.pop_front();
+        }
+        self.poison.push_back((user, fingerprint));
+    }
+
+    /// The outstanding append is decided.
+    pub(super) fn committed(&mut self, committed: Committed) -> Result<(), ActorProcessingErr> {
+        if self.phase != Phase::Live {
+            // The answer to an append of a state that is given up already; the reload reads what became of it.
+            return Ok(());
+        }
+        match committed {
+            Some(Ok(())) => {
+                let durable = self.log.commit(&self.shared.config);
+                metrics::counter!("tripsync_events_total").increment(durable.len() as u64);
+                self.release(&durable);
+                Ok(())
+            }
+            Some(Err(Refusal::Fenced)) => Err("the room has another owner".into()),
+            Some(Err(Refusal::Duplicate)) | None => {
+                self.reload();
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers a command: a frame to its session, or the reply to its caller.
+    pub(super) fn answer(&self, asker: Asker, answer: Result<Outcome, Rejection>) {
+        let Asker { from, id, permits, .. } = asker;
+        drop(permits);
+        match from {
+            From::Session { sink, .. } => {
+                if let Some(frame) = self.answer_frame(id, answer) {
+                    sink.send_always(&[frame]);
+                }
+            }
+            From::Caller { reply, .. } => {
+                // The caller may have given up waiting; then nobody needs the answer.
+                let _ = reply.send(answer);
+            }
+        }
+    }
+
+    /// The same, but a session's frame is kept to be written together with the events.
+    pub(super) fn answer_into(&self, answers: &mut Answers, asker: Asker, answer: Result<Outcome, Rejection>) {
+        if let From::Session { id, sink } = asker.from {
+            answers.entry(id).or_insert_with(|| (sink, Vec::new())).1.extend(self.answer_frame(asker.id, answer));
+        } else {
+            self.answer(asker, answer);
+        }
+    }
+
+    fn answer_frame(&self, id: Option<(ClientId, CommandNumber)>, answer: Result<Outcome, Rejection>) -> Option<Frame> {
+        let (_, n) = id?;
+        let room = self.id;
+        Some(frame_of(&match answer {
+            Ok(Outcome { seq, repeated, conflicts }) => ServerFrame::Ack { room, n, seq, durable: true, repeated, conflicts },
+            Err(rejection) => {
+                metrics::counter!("tripsync_commands_rejected_total", "code" => rejection.code.as_str()).increment(1);
+                ServerFrame::Rejected { room, n, rejection }
+            }
+        }))
+    }
+}
+
+pub(super) fn retry() -> Rejection {
+    Rejection::new(ErrorCode::Retry, "the journal is not available; send it again under the same number").retry_after_ms(500)
+}
+
+fn internal() -> Rejection {
+    Rejection::new(ErrorCode::Internal, "this command met a defect of the server and was not applied; it is in the server's log")
+}

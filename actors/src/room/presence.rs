@@ -1,0 +1,193 @@
+//! Who is here: in memory only, folded per user, sent as deltas once per tick.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+use tokio::time::Instant;
+use tripsync_domain::presence::PresenceState;
+use tripsync_domain::protocol::{PresenceDelta, PresenceEntry};
+use tripsync_domain::{SessionId, Timestamp, UserId};
+
+/// One user in the room.
+struct Present {
+    since: Timestamp,
+    /// Each device's state and when it changed, as a running number.
+    devices: HashMap<SessionId, (PresenceState, u64)>,
+    /// What is shown while the last device is missing.
+    last: PresenceState,
+    /// Until when a user without devices stays; set when the last one drops, cleared when one comes back.
+    grace_ends: Option<Instant>,
+}
+
+/// Everybody's presence in a room.
+#[derive(Default)]
+pub(crate) struct Board {
+    users: BTreeMap<UserId, Present>,
+    dirty: BTreeSet<UserId>,
+    changes: u64,
+}
+
+impl Board {
+    /// A device of a user has joined.
+    pub(crate) fn enter(&mut self, user: UserId, session: SessionId, now: Timestamp) {
+        let present = self.users.entry(user).or_insert_with(|| Present {
+            since: now,
+            devices: HashMap::new(),
+            last: PresenceState::default(),
+            grace_ends: None,
+        });
+        present.grace_ends = None;
+        if !present.devices.contains_key(&session) {
+            let state = present.last.clone();
+            present.devices.insert(session, (state, 0));
+            self.dirty.insert(user);
+        }
+    }
+
+    /// A device says what its user does.
+    pub(crate) fn update(&mut self, user: UserId, session: SessionId, state: PresenceState) {
+        self.changes += 1;
+        if let Some(device) = self.users.get_mut(&user).and_then(|present| present.devices.get_mut(&session)) {
+            *device = (state, self.changes);
+            self.dirty.insert(user);
+        }
+    }
+
+    /// A device is gone; when it was the user's last and it dropped without a goodbye, the user stays for the grace.
+    pub(crate) fn leave(&mut self, user: UserId, session: SessionId, grace: Option<Duration>) {
+        let Some(present) = self.users.get_mut(&user) else { return };
+        present.last = folded(present).clone();
+        if present.devices.remove(&session).is_none() {
+            return;
+        }
+        self.dirty.insert(user);
+        if present.devices.is_empty() {
+            match grace {
+                Some(grace) => present.grace_ends = Some(Instant::now() + grace),
+                None => {
+                    self.users.remove(&user);
+                }
+            }
+        }
+    }
+
+    /// Drops users whose grace has ended.
+    pub(crate) fn expire(&mut self) {
+        let now = Instant::now();
+        let ended = |present: &Present| present.grace_ends.is_some_and(|end| end <= now);
+        let gone: Vec<_> = self.users.iter().filter(|(_, present)| ended(present)).map(|(user, _)| *user).collect();
+        for user in gone {
+            self.users.remove(&user);
+            self.dirty.insert(user);
+        }
+    }
+
+    /// The earliest end of a grace.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        self.users.values().filter_map(|present| present.grace_ends).min()
+    }
+
+    /// Whether nobody is here, not even within a grace.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// Whether somebody changed since the last delta.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// What changed since the last delta; `None` when nothing did.
+    pub(crate) fn take_delta(&mut self) -> Option<PresenceDelta> {
+        if self.dirty.is_empty() {
+            return None;
+        }
+        let mut delta = PresenceDelta::default();
+        for user in std::mem::take(&mut self.dirty) {
+            match self.users.get(&user) {
+                Some(present) => delta.set.push(entry(user, present)),
+                None => delta.gone.push(user),
+            }
+        }
+        Some(delta)
+    }
+
+    /// Everybody, for somebody who joins.
+    pub(crate) fn entries(&self) -> Vec<PresenceEntry> {
+        self.users.iter().map(|(user, present)| entry(*user, present)).collect()
+    }
+}
+
+fn entry(user: UserId, present: &Present) -> PresenceEntry {
+    PresenceEntry {
+        user,
+        state: folded(present).clone(),
+        devices: u32::try_from(present.devices.len()).unwrap_or(u32::MAX),
+        since: present.since,
+    }
+}
+
+/// The state of the device that changed last, preferring one that is not idle.
+fn folded(present: &Present) -> &PresenceState {
+    present.devices.values().max_by_key(|(state, changed)| (!state.idle, *changed)).map_or(&present.last, |(state, _)| state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn user(n: u128) -> UserId {
+        UserId(Uuid::from_u128(n))
+    }
+
+    fn session(n: u128) -> SessionId {
+        SessionId(Uuid::from_u128(n))
+    }
+
+    fn typing() -> PresenceState {
+        PresenceState { typing: true, ..PresenceState::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn devices_fold_and_the_last_active_one_counts() {
+        let mut board = Board::default();
+        board.enter(user(1), session(1), Timestamp::from_ms(5));
+        board.enter(user(1), session(2), Timestamp::from_ms(6));
+        board.update(user(1), session(1), typing());
+        board.update(user(1), session(2), PresenceState { idle: true, ..PresenceState::default() });
+        let delta = board.take_delta().unwrap();
+        assert_eq!(delta.set.len(), 1);
+        assert_eq!((delta.set[0].devices, delta.set[0].state.typing, delta.set[0].since), (2, true, Timestamp::from_ms(5)));
+        assert!(board.take_delta().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_drop_does_not_flicker_and_a_long_one_leaves_no_ghost() {
+        let mut board = Board::default();
+        let grace = Duration::from_secs(5);
+        board.enter(user(1), session(1), Timestamp::default());
+        board.update(user(1), session(1), typing());
+        board.leave(user(1), session(1), Some(grace));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        board.expire();
+        assert!(board.entries()[0].state.typing, "what the user did is still shown");
+        board.enter(user(1), session(2), Timestamp::default());
+        tokio::time::advance(Duration::from_secs(4)).await;
+        board.expire();
+        assert_eq!(board.entries().len(), 1, "the user is back");
+        board.leave(user(1), session(2), Some(grace));
+        tokio::time::advance(grace).await;
+        board.expire();
+        assert!(board.is_empty());
+        assert_eq!(board.take_delta().unwrap().gone, [user(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_goodbye_ends_at_once() {
+        let mut board = Board::default();
+        board.enter(user(1), session(1), Timestamp::default());
+        board.take_delta();
+        board.leave(user(1), session(1), None);
+        assert_eq!(board.take_delta().unwrap().gone, [user(1)]);
+    }
+}
