@@ -91,6 +91,10 @@ impl RoomKind for Trip {
         project::effects(state, meta, event)
     }
 
+    fn tag(event: &Event) -> &'static str {
+        event.tag()
+    }
+
     fn entity(event: &Event) -> Option<ItemId> {
         project::entity(event)
     }
