@@ -10,8 +10,10 @@
 //! numbers are bound and read as `i64` (PostgreSQL refuses `i32` for `BIGINT`), parameters are `$1..$n`.
 
 mod error;
+pub mod journal;
 mod migrate;
 mod postgres;
+pub mod rooms;
 mod sqlite;
 
 pub use error::StoreError;

@@ -40,7 +40,7 @@ impl TestDatabase {
     pub(crate) async fn create(backend: Backend) -> Self {
         match backend {
             Backend::Sqlite => {
-                let dir = tempfile::Builder::new().prefix("tripsync-sqlite-").tempdir().unwrap();
+                let dir = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", dir.path().join("tripsync.db").display());
                 Self { backend, url, _cleanup: Cleanup::Directory(dir) }
             }
