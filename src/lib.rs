@@ -1,4 +1,10 @@
 //! The edge: HTTP, accounts, storage and configuration around the live engine.
 
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
 pub mod store;
 pub mod telemetry;

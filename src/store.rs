@@ -9,16 +9,17 @@
 //! Conventions for tables: ids are `UUID` / `BLOB` (16 bytes), instants are `BIGINT` / `INTEGER` unix milliseconds,
 //! numbers are bound and read as `i64` (PostgreSQL refuses `i32` for `BIGINT`), parameters are `$1..$n`.
 
+pub mod accounts;
 mod error;
-pub mod journal;
+pub mod idempotency;
 mod migrate;
 mod postgres;
-pub mod rooms;
 mod sqlite;
 
 pub use error::StoreError;
 pub use migrate::SchemaState;
 pub use sqlite::SqliteDb;
+pub(crate) use sqlite::path_of as sqlite_path;
 
 use sqlx::PgPool;
 use std::fmt;

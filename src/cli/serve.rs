@@ -1,0 +1,105 @@
+//! `tripsync serve`
+
+use super::{CliError, Options, runtime};
+use crate::app::{self, Running, Shutdown};
+use crate::config::Config;
+use crate::store::DbKind;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Default, Args)]
+pub(super) struct ServeArgs {
+    /// Once ready, write {"http": "address:port", "metrics": "address:port" or null, "pid": number} to this file.
+    #[arg(long, value_name = "PATH")]
+    ready_file: Option<PathBuf>,
+}
+
+pub(super) fn run(options: &Options, args: &ServeArgs) -> Result<(), CliError> {
+    let config = options.load_with_logging()?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(serve(config, args));
+    // Threads that still run a query or a hash must not keep the process.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(config: Config, args: &ServeArgs) -> Result<(), CliError> {
+    let shutdown = Shutdown::default();
+    // Before anything slow, so that a signal during the start is heard too.
+    let signals = tokio::spawn(end_on_signals(shutdown.clone()));
+    let starting = app::start(config, shutdown.clone());
+    let Some(started) = shutdown.drain.run_until_cancelled(starting).await else {
+        return Ok(());
+    };
+    let running = started?;
+    if let Some(path) = &args.ready_file {
+        write_ready_file(path, &running)
+            .map_err(|error| CliError::Other(format!("--ready-file {} cannot be written: {error}", path.display())))?;
+    }
+    greet(&running);
+    running.wait().await;
+    signals.abort();
+    Ok(())
+}
+
+/// Where things are, for the person at the terminal.
+#[expect(clippy::print_stdout, reason = "the newcomer's first look at the server")]
+pub(super) fn greet(running: &Running) {
+    let config = &running.app.config;
+    let base = match config.http.public_url.as_str() {
+        "" => format!("http://{}", running.http),
+        url => url.to_owned(),
+    };
+    let data = match running.app.db.kind() {
+        DbKind::Sqlite => config.database_url().trim_start_matches("sqlite://").to_owned(),
+        DbKind::Postgres => "PostgreSQL".to_owned(),
+    };
+    println!("TripSync is ready.");
+    println!("  API      {base}/api/v1");
+    println!("  docs     {base}/docs/");
+    if let Some(metrics) = running.metrics {
+        println!("  metrics  http://{metrics}/metrics");
+    }
+    println!("  data     {data}");
+    println!("Ctrl-C stops it.");
+}
+
+/// Written beside and renamed, so that whoever waits for the file never reads half of it.
+fn write_ready_file(path: &Path, running: &Running) -> std::io::Result<()> {
+    let ready = serde_json::json!({
+        "http": running.http.to_string(),
+        "metrics": running.metrics.map(|address| address.to_string()),
+        "pid": std::process::id(),
+    });
+    let beside = path.with_extension("tmp");
+    std::fs::write(&beside, format!("{ready}\n"))?;
+    std::fs::rename(&beside, path)
+}
+
+/// The first SIGTERM or SIGINT drains, the second ends at once.
+async fn end_on_signals(shutdown: Shutdown) {
+    for token in [&shutdown.drain, &shutdown.force] {
+        if let Err(error) = next_signal().await {
+            tracing::error!(%error, "signals cannot be heard");
+            return;
+        }
+        token.cancel();
+    }
+}
+
+#[cfg(unix)]
+async fn next_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn next_signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,243 @@
+//! Reading requests: JSON bodies, query strings, forms and path parameters, with typed problems that point at the mistake.
+
+use super::problem::{FieldError, Problem};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use tripsync_domain::ErrorCode;
+
+/// A JSON body. Unknown fields are refused where the type says `deny_unknown_fields`; nesting is limited by serde_json (128).
+#[derive(Debug, Clone, Copy)]
+pub struct ApiJson<T>(pub T);
+
+/// Query parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiQuery<T>(pub T);
+
+/// Path parameters; what cannot be an id is not found.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiPath<T>(pub T);
+
+/// What a body claims to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Media {
+    Json,
+    Form,
+    Other,
+}
+
+/// Reads the content type's essence, ignoring parameters and case.
+pub(crate) fn media(headers: &HeaderMap) -> Media {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.split(';').next())
+        .map(|text| text.trim().to_ascii_lowercase())
+        .unwrap_or_default();
+    match essence.as_str() {
+        "application/json" => Media::Json,
+        "application/x-www-form-urlencoded" => Media::Form,
+        other if other.starts_with("application/") && other.ends_with("+json") => Media::Json,
+        _ => Media::Other,
+    }
+}
+
+/// Reads the whole body, up to the configured limit.
+pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        let too_large = matches!(&rejection, BytesRejection::FailedToBufferBody(why) if why.status() == 413);
+        if too_large {
+            Problem::new(ErrorCode::TooLarge, "the body is larger than this server accepts")
+        } else {
+            Problem::new(ErrorCode::Malformed, "the body ended early")
+        }
+    })
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if media(request.headers()) != Media::Json {
+            return Err(not_json());
+        }
+        parse(&body(request, state).await?).map(Self)
+    }
+}
+
+pub(crate) fn not_json() -> Problem {
+    Problem::new(ErrorCode::UnsupportedMediaType, "send JSON with Content-Type: application/json")
+}
+
+/// Parses JSON bytes.
+///
+/// # Errors
+/// `malformed` when it is not JSON (with line and column), `unknown_field` or `invalid` with a pointer otherwise.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        shape(pointer, &error.into_inner())
+    })?;
+    reader.end().map_err(|error| shape(String::new(), &error))?;
+    Ok(value)
+}
+
+/// Reads a value out of already parsed JSON; as [`parse`].
+///
+/// # Errors
+/// As [`parse`].
+pub fn from_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = pointer(error.path());
+        shape(pointer, &error.into_inner())
+    })
+}
+
+fn shape(pointer: String, error: &serde_json::Error) -> Problem {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Syntax | Category::Eof | Category::Io => Problem::new(ErrorCode::Malformed, format!("this is not JSON: {error}")),
+        Category::Data => {
+            let text = without_position(&error.to_string());
+            let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+            match unknown {
+                Some(name) => {
+                    let pointer = with_segment(pointer, name);
+                    Problem::new(ErrorCode::UnknownField, format!("there is no field {pointer}")).with_error(FieldError {
+                        pointer,
+                        code: ErrorCode::UnknownField,
+                        detail: text,
+                    })
+                }
+                None => Problem::invalid(vec![FieldError::invalid(pointer, text)]),
+            }
+        }
+    }
+}
+
+/// Without ` at line 1 column 9`, which means nothing beside a pointer.
+fn without_position(text: &str) -> String {
+    let cut = text.rfind(" at line ").unwrap_or(text.len());
+    text[..cut].to_owned()
+}
+
+/// serde_path_to_error may or may not have counted the unknown field itself to the path.
+fn with_segment(pointer: String, name: &str) -> String {
+    let segment = format!("/{}", escape(name));
+    if pointer.ends_with(&segment) { pointer } else { pointer + &segment }
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    let mut out = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => out.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                out.push('/');
+                out.push_str(&escape(key));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    out
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+                // "name: what is wrong" or "unknown field `name`, …".
+                let (name, detail) = text.split_once(": ").unwrap_or(("", text));
+                let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+                Err(match unknown {
+                    Some(name) => Problem::new(ErrorCode::UnknownField, format!("there is no parameter {name}")).with_error(FieldError {
+                        pointer: format!("?{name}"),
+                        code: ErrorCode::UnknownField,
+                        detail: text.to_owned(),
+                    }),
+                    None => Problem::invalid(vec![FieldError::invalid(format!("?{name}"), detail)]),
+                })
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for ApiPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(_) => Err(Problem::not_found("there is nothing under this address: an id in it is not a UUID")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the shape matters")]
+    struct Outer {
+        #[serde(rename = "a/b")]
+        name: Option<String>,
+        list: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the shape matters")]
+    struct Inner {
+        n: u8,
+    }
+
+    async fn refused(text: &str) -> Value {
+        let response = parse::<Outer>(text.as_bytes()).unwrap_err().into_response();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn mistakes_are_pointed_at() {
+        for (text, code, pointer) in [
+            ("{\"list\":[{\"n\":1},{\"n\":300}]}", "invalid", "/list/1/n"),
+            ("{\"list\":[{\"n\":1,\"m\":2}]}", "unknown_field", "/list/0/m"),
+            ("{\"list\":[],\"x/y\":1}", "unknown_field", "/x~1y"),
+            ("{\"a/b\":7,\"list\":[]}", "invalid", "/a~1b"),
+            ("{}", "invalid", ""),
+            ("[]", "invalid", ""),
+            ("{\"list\":[],\"list\":[]}", "invalid", ""),
+        ] {
+            let body = refused(text).await;
+            assert_eq!(body["code"], code, "{text}: {body}");
+            assert_eq!(body["errors"][0]["pointer"], pointer, "{text}: {body}");
+            assert!(!body["errors"][0]["detail"].as_str().unwrap().contains("line"), "{body}");
+        }
+        let deep = "[".repeat(5000);
+        for text in ["", "{", "{\"list\":[]} x", "nul", deep.as_str(), "{\"list\":[{\"n\":NaN}]}"] {
+            let body = refused(text).await;
+            assert!(body["code"] == "malformed" || text == deep, "{text}: {body}");
+            assert!(body["status"] == json!(400) || text == deep, "{text}: {body}");
+        }
+    }
+}

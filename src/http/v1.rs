@@ -1,0 +1,15 @@
+//! The API, version 1: one module per resource.
+
+mod auth;
+pub(crate) mod check;
+pub mod idempotency;
+mod me;
+mod tickets;
+
+use crate::app::App;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Everything under `/api/v1`.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().merge(auth::routes()).merge(me::routes()).merge(tickets::routes())
+}
