@@ -12,8 +12,10 @@
 pub mod accounts;
 mod error;
 pub mod idempotency;
+pub mod journal;
 mod migrate;
 mod postgres;
+pub mod rooms;
 mod sqlite;
 
 pub use error::StoreError;

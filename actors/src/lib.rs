@@ -13,6 +13,8 @@ mod lane;
 pub mod ports;
 pub mod room;
 pub mod session;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use config::EngineConfig;
 pub use engine::{Engine, Kinds, Ports, RoomRef};

@@ -179,8 +179,9 @@ pub enum Refusal {
     /// The room has a newer epoch: another owner.
     #[error("the room has another owner")]
     Fenced,
-    /// A seq or a command number is in the journal already: the room's memory is behind the journal.
-    #[error("the seq or the command is stored already")]
+    /// The room's memory and the journal differ: a seq or a command number is in the journal already, the first seq does not follow
+    /// the last in the journal, or the database cannot hold one of the rows.
+    #[error("the append does not fit the journal")]
     Duplicate,
 }
 

@@ -186,6 +186,37 @@ pub enum Event {
     Unknown,
 }
 
+impl Event {
+    /// The `type` tag as it is serialised.
+    #[must_use]
+    pub const fn tag(&self) -> &'static str {
+        match self {
+            Self::TripCreated { .. } => "trip_created",
+            Self::DetailsUpdated { .. } => "details_updated",
+            Self::StatusChanged { .. } => "status_changed",
+            Self::TripDeleted { .. } => "trip_deleted",
+            Self::MemberAdded { .. } => "member_added",
+            Self::RoleChanged { .. } => "role_changed",
+            Self::MemberRemoved { .. } => "member_removed",
+            Self::MemberLeft { .. } => "member_left",
+            Self::ActivityAdded { .. } => "activity_added",
+            Self::ActivityUpdated { .. } => "activity_updated",
+            Self::ActivityMoved { .. } => "activity_moved",
+            Self::ActivityRemoved { .. } => "activity_removed",
+            Self::PlaceAdded { .. } => "place_added",
+            Self::PlaceUpdated { .. } => "place_updated",
+            Self::PlaceRemoved { .. } => "place_removed",
+            Self::PlaceVoted { .. } => "place_voted",
+            Self::MessageSent { .. } => "message_sent",
+            Self::MessageEdited { .. } => "message_edited",
+            Self::MessageDeleted { .. } => "message_deleted",
+            Self::MessageReacted { .. } => "message_reacted",
+            Self::ReadMarked { .. } => "read_marked",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// Where something stood and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
@@ -215,35 +246,4 @@ pub struct SentMessage {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-impl Event {
-    /// The `type` tag, as serialised.
-    #[must_use]
-    pub const fn tag(&self) -> &'static str {
-        match self {
-            Self::TripCreated { .. } => "trip_created",
-            Self::DetailsUpdated { .. } => "details_updated",
-            Self::StatusChanged { .. } => "status_changed",
-            Self::TripDeleted { .. } => "trip_deleted",
-            Self::MemberAdded { .. } => "member_added",
-            Self::RoleChanged { .. } => "role_changed",
-            Self::MemberRemoved { .. } => "member_removed",
-            Self::MemberLeft { .. } => "member_left",
-            Self::ActivityAdded { .. } => "activity_added",
-            Self::ActivityUpdated { .. } => "activity_updated",
-            Self::ActivityMoved { .. } => "activity_moved",
-            Self::ActivityRemoved { .. } => "activity_removed",
-            Self::PlaceAdded { .. } => "place_added",
-            Self::PlaceUpdated { .. } => "place_updated",
-            Self::PlaceRemoved { .. } => "place_removed",
-            Self::PlaceVoted { .. } => "place_voted",
-            Self::MessageSent { .. } => "message_sent",
-            Self::MessageEdited { .. } => "message_edited",
-            Self::MessageDeleted { .. } => "message_deleted",
-            Self::MessageReacted { .. } => "message_reacted",
-            Self::ReadMarked { .. } => "read_marked",
-            Self::Unknown => "unknown",
-        }
-    }
 }

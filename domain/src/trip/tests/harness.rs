@@ -69,6 +69,7 @@ impl Room {
             let meta = EventMeta { seq: self.state.seq.next(), at, by: author, command: None };
             Trip::evolve(&mut self.state, &meta, event);
             assert_eq!(rmp_serde::from_slice::<Event>(&rmp_serde::to_vec_named(event).unwrap()).unwrap(), *event);
+            assert_eq!(serde_json::to_value(event).unwrap()["type"], event.tag());
             self.journal.push((meta, event.clone()));
         }
         Trip::validate(&self.state).unwrap_or_else(|broken| panic!("{broken} after {wire}"));

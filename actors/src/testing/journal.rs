@@ -1,0 +1,246 @@
+//! A journal in memory, with faults to order.
+
+mod room;
+
+use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use room::Room;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Role, RoomId, Seq, Timestamp, UserId};
+
+/// What goes wrong with an append whose caller learns only that the outcome is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing was stored.
+    Lost,
+    /// All of it was stored; only the answer was lost.
+    StoredUnanswered,
+}
+
+/// A [`Journal`] in memory; clones share it. "Durable" means: it survives whoever uses it.
+#[derive(Clone, Debug)]
+pub struct MemoryJournal {
+    rooms: Arc<Mutex<BTreeMap<RoomId, Room>>>,
+    plan: Arc<Mutex<Plan>>,
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    append_delay: Duration,
+    faults: VecDeque<Option<Fault>>,
+    /// For every append once `faults` is used up.
+    lasting_fault: Option<Fault>,
+    away: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct State {
+    frozen: bool,
+    waiting: usize,
+    appends: usize,
+}
+
+impl Default for MemoryJournal {
+    fn default() -> Self {
+        Self { rooms: Arc::default(), plan: Arc::default(), state: Arc::new(watch::Sender::new(State::default())) }
+    }
+}
+
+impl MemoryJournal {
+    /// An empty journal that works.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets appends wait, stored nowhere, until [`Self::thaw`]. Everything else goes on.
+    pub fn freeze(&self) {
+        self.state.send_modify(|state| state.frozen = true);
+    }
+
+    /// Lets waiting and later appends go on.
+    pub fn thaw(&self) {
+        self.state.send_modify(|state| state.frozen = false);
+    }
+
+    /// Waits until at least `count` appends are waiting in a frozen journal.
+    pub async fn until_waiting(&self, count: usize) {
+        let _ = self.state.subscribe().wait_for(|state| state.waiting >= count).await;
+    }
+
+    /// Waits until at least `count` appends have been answered, well or badly, since the journal was made.
+    pub async fn until_appends(&self, count: usize) {
+        let _ = self.state.subscribe().wait_for(|state| state.appends >= count).await;
+    }
+
+    /// How long every append takes before it is stored, in tokio's time.
+    pub fn set_append_delay(&self, delay: Duration) {
+        self.plan.lock().append_delay = delay;
+    }
+
+    /// What happens to the next appends, in order; `None` for one that works.
+    pub fn plan_faults(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.plan.lock().faults.extend(faults);
+    }
+
+    /// What happens to every append beyond the planned ones; `None` lets them work.
+    pub fn set_lasting_fault(&self, fault: Option<Fault>) {
+        self.plan.lock().lasting_fault = fault;
+    }
+
+    /// Makes everything but appends fail as unavailable, or work again.
+    pub fn set_away(&self, away: bool) {
+        self.plan.lock().away = away;
+    }
+
+    /// All records of a room, in order.
+    #[must_use]
+    pub fn records(&self, room: RoomId) -> Vec<Stored> {
+        self.rooms.lock().get(&room).map(|room| room.records(Seq(0), Seq(u64::MAX), usize::MAX)).unwrap_or_default()
+    }
+
+    /// The snapshot that is kept of a room.
+    #[must_use]
+    pub fn snapshot(&self, room: RoomId) -> Option<Snapshot> {
+        self.rooms.lock().get(&room).and_then(|room| room.snapshot.clone())
+    }
+
+    /// The room's present epoch.
+    #[must_use]
+    pub fn epoch(&self, room: RoomId) -> Option<Epoch> {
+        self.rooms.lock().get(&room).map(|room| room.epoch)
+    }
+
+    /// What lists know of a room: title, status and summary; `None` when the room is in no list.
+    #[must_use]
+    pub fn row(&self, room: RoomId) -> Option<(String, String, serde_json::Value)> {
+        self.rooms.lock().get(&room).and_then(|room| room.row.clone())
+    }
+
+    /// The projected members of a room.
+    #[must_use]
+    pub fn members(&self, room: RoomId) -> BTreeMap<UserId, Role> {
+        self.rooms.lock().get(&room).map(|room| room.members.clone()).unwrap_or_default()
+    }
+
+    /// The projected documents of a room's collection, with their seqs.
+    #[must_use]
+    pub fn items(&self, room: RoomId, collection: &str) -> BTreeMap<ItemId, (Seq, serde_json::Value)> {
+        self.rooms.lock().get(&room).and_then(|room| room.items.get(collection).cloned()).unwrap_or_default()
+    }
+
+    fn reachable(&self) -> Result<(), JournalError> {
+        if self.plan.lock().away { Err(unavailable()) } else { Ok(()) }
+    }
+
+    async fn wait_for_thaw(&self) {
+        if !self.state.borrow().frozen {
+            return;
+        }
+        let _waiting = Waiting::new(&self.state);
+        let _ = self.state.subscribe().wait_for(|state| !state.frozen).await;
+    }
+}
+
+/// Counts an append as waiting, until it goes on or its caller gives up.
+struct Waiting<'a>(&'a watch::Sender<State>);
+
+impl<'a> Waiting<'a> {
+    fn new(state: &'a watch::Sender<State>) -> Self {
+        state.send_modify(|state| state.waiting += 1);
+        Self(state)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| state.waiting -= 1);
+    }
+}
+
+fn unavailable() -> JournalError {
+    JournalError::Unavailable("the journal in memory was told to fail".into())
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn create(&self, room: RoomId, kind: &'static str, at: Timestamp) -> Result<(), JournalError> {
+        self.reachable()?;
+        let mut rooms = self.rooms.lock();
+        let made = rooms.entry(room).or_insert_with(|| Room::new(kind, at));
+        if made.kind == kind {
+            Ok(())
+        } else {
+            Err(JournalError::Broken(format!("room {room} exists as a {}, not as a {kind}", made.kind)))
+        }
+    }
+
+    async fn kind(&self, room: RoomId) -> Result<Option<String>, JournalError> {
+        self.reachable()?;
+        Ok(self.rooms.lock().get(&room).map(|room| room.kind.clone()))
+    }
+
+    async fn open(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, JournalError> {
+        self.reachable()?;
+        Ok(self.rooms.lock().get_mut(&room).map(|room| room.open(node)))
+    }
+
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Result<(), Refusal>>, JournalError> {
+        let (delay, fault) = {
+            let mut plan = self.plan.lock();
+            let lasting = plan.lasting_fault;
+            (plan.append_delay, plan.faults.pop_front().unwrap_or(lasting))
+        };
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        self.wait_for_thaw().await;
+        let answer = if fault == Some(Fault::Lost) {
+            Err(unavailable())
+        } else {
+            let mut rooms = self.rooms.lock();
+            let results = batch.iter().map(|part| rooms.get_mut(&part.room).ok_or(Refusal::Fenced)?.append(part)).collect();
+            if fault.is_none() { Ok(results) } else { Err(unavailable()) }
+        };
+        self.state.send_modify(|state| state.appends += 1);
+        answer
+    }
+
+    async fn read(&self, room: RoomId, after: Seq, up_to: Seq, limit: u32) -> Result<Vec<Stored>, JournalError> {
+        self.reachable()?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self.rooms.lock().get(&room).map(|room| room.records(after, up_to, limit)).unwrap_or_default())
+    }
+
+    async fn last_command(&self, room: RoomId, author: UserId, client: ClientId) -> Result<Option<CommandNumber>, JournalError> {
+        self.reachable()?;
+        Ok(self.rooms.lock().get(&room).and_then(|room| room.last_command(author, client)))
+    }
+
+    async fn find_command(
+        &self,
+        room: RoomId,
+        author: UserId,
+        client: ClientId,
+        n: CommandNumber,
+    ) -> Result<Option<StoredCommand>, JournalError> {
+        self.reachable()?;
+        Ok(self.rooms.lock().get(&room).and_then(|room| room.find_command(author, client, n)))
+    }
+
+    async fn save_snapshot(&self, room: RoomId, epoch: Epoch, snapshot: Snapshot) -> Result<(), JournalError> {
+        self.reachable()?;
+        if let Some(room) = self.rooms.lock().get_mut(&room) {
+            room.save_snapshot(epoch, snapshot);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

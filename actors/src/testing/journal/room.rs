@@ -1,0 +1,125 @@
+//! One room of the journal in memory.
+
+use crate::ports::{Append, CommandKey, Opened, Refusal, Snapshot, Stored, StoredCommand};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Projection, Role, Seq, Timestamp, UserId};
+
+/// Title, status and summary.
+type Row = (String, String, serde_json::Value);
+
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) kind: String,
+    pub(super) epoch: Epoch,
+    pub(super) node: Option<NodeId>,
+    pub(super) row: Option<Row>,
+    pub(super) members: BTreeMap<UserId, Role>,
+    pub(super) items: BTreeMap<&'static str, BTreeMap<ItemId, (Seq, serde_json::Value)>>,
+    pub(super) snapshot: Option<Snapshot>,
+    /// The record with seq 1 first.
+    records: Vec<Bytes>,
+    commands: BTreeMap<(UserId, ClientId, CommandNumber), (Seq, u64)>,
+}
+
+impl Room {
+    pub(super) fn new(kind: &str, _at: Timestamp) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            epoch: Epoch(0),
+            node: None,
+            row: Some((String::new(), String::new(), serde_json::Value::Object(serde_json::Map::new()))),
+            members: BTreeMap::new(),
+            items: BTreeMap::new(),
+            snapshot: None,
+            records: Vec::new(),
+            commands: BTreeMap::new(),
+        }
+    }
+
+    fn last(&self) -> Seq {
+        Seq(u64::try_from(self.records.len()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn open(&mut self, node: NodeId) -> Opened {
+        self.epoch = self.epoch.next();
+        self.node = Some(node);
+        Opened { kind: self.kind.clone(), epoch: self.epoch, snapshot: self.snapshot.clone(), last: self.last() }
+    }
+
+    pub(super) fn append(&mut self, append: &Append) -> Result<(), Refusal> {
+        if append.epoch != self.epoch {
+            return Err(Refusal::Fenced);
+        }
+        let mut expected = self.last();
+        let mut commands = BTreeMap::new();
+        for record in &append.records {
+            expected = expected.next();
+            if record.seq != expected {
+                return Err(Refusal::Duplicate);
+            }
+            if let Some(CommandKey { client, n, fingerprint }) = record.command {
+                let key = (record.by, client, n);
+                if self.commands.contains_key(&key) || commands.insert(key, (record.seq, fingerprint)).is_some() {
+                    return Err(Refusal::Duplicate);
+                }
+            }
+        }
+        if append.records.is_empty() {
+            return Err(Refusal::Duplicate);
+        }
+        self.records.extend(append.records.iter().map(|record| record.bytes.clone()));
+        self.commands.extend(commands);
+        append.projections.iter().for_each(|projection| self.project(projection));
+        Ok(())
+    }
+
+    fn project(&mut self, projection: &Projection) {
+        match projection {
+            Projection::Room { title, status, summary } => {
+                if self.row.is_some() {
+                    self.row = Some((title.clone(), status.clone(), summary.clone()));
+                }
+            }
+            Projection::MemberSet { user, role } => {
+                self.members.insert(*user, *role);
+            }
+            Projection::MemberGone { user } => {
+                self.members.remove(user);
+            }
+            Projection::Item { collection, id, seq, doc } => {
+                self.items.entry(collection).or_default().insert(*id, (*seq, doc.clone()));
+            }
+            Projection::RoomGone => self.row = None,
+        }
+    }
+
+    pub(super) fn records(&self, after: Seq, up_to: Seq, limit: usize) -> Vec<Stored> {
+        let from = usize::try_from(after.0).unwrap_or(usize::MAX);
+        let seqs = (1_u64..).map(Seq);
+        seqs.zip(&self.records)
+            .skip(from)
+            .take_while(|(seq, _)| *seq <= up_to)
+            .take(limit)
+            .map(|(seq, bytes)| Stored { seq, bytes: bytes.clone() })
+            .collect()
+    }
+
+    pub(super) fn last_command(&self, author: UserId, client: ClientId) -> Option<CommandNumber> {
+        let all = (author, client, CommandNumber(0))..=(author, client, CommandNumber(u64::MAX));
+        self.commands.range(all).next_back().map(|((_, _, n), _)| *n)
+    }
+
+    pub(super) fn find_command(&self, author: UserId, client: ClientId, n: CommandNumber) -> Option<StoredCommand> {
+        let (seq, fingerprint) = *self.commands.get(&(author, client, n))?;
+        let index = usize::try_from(seq.0.checked_sub(1)?).ok()?;
+        Some(StoredCommand { seq, fingerprint, bytes: self.records.get(index)?.clone() })
+    }
+
+    pub(super) fn save_snapshot(&mut self, epoch: Epoch, snapshot: Snapshot) {
+        let newer_is_kept = self.snapshot.as_ref().is_some_and(|kept| kept.seq > snapshot.seq);
+        if epoch == self.epoch && snapshot.seq <= self.last() && !newer_is_kept {
+            self.snapshot = Some(snapshot);
+        }
+    }
+}
