@@ -1,0 +1,45 @@
+//! The documentation says what the code does.
+
+use tripsync_actors::session::SessionLimits;
+use tripsync_domain::ErrorCode;
+use tripsync_domain::error_code::Advice;
+
+const ERRORS: &str = include_str!("../../docs/ERRORS.md");
+const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
+
+#[test]
+fn every_error_code_is_documented_with_its_numbers() {
+    for code in ErrorCode::ALL {
+        let advice = match code.advice() {
+            Advice::RetryLater => "retry later",
+            Advice::Authenticate => "authenticate again",
+            Advice::Change => "change the request",
+        };
+        let tag = code.as_str();
+        let row = format!("| [`{tag}`](#{tag}) | {} | {} | {advice} |", code.http_status(), code.close_code());
+        assert!(ERRORS.contains(&row), "docs/ERRORS.md lacks the row\n{row}");
+        assert!(ERRORS.contains(&format!("\n## `{tag}`\n{}. ", code.title())), "docs/ERRORS.md lacks the section of {tag}");
+    }
+    let rows = ERRORS.lines().filter(|line| line.starts_with("| [`")).count();
+    assert_eq!(rows, ErrorCode::ALL.len(), "docs/ERRORS.md has rows of codes that do not exist");
+}
+
+#[test]
+fn the_protocol_names_the_limits_that_hold() {
+    let limits = SessionLimits::default();
+    for row in [
+        format!("| frame from the client | {} KiB |", limits.frame_bytes_max / 1024),
+        format!("| commands | {}/s, burst {} |", limits.commands_per_s, limits.commands_burst),
+        format!("| unanswered commands per socket | {} |", limits.commands_in_flight_max),
+        format!("| presence | {}/s |", limits.presence_per_s),
+        format!("| rooms per socket | {} |", limits.rooms_per_socket_max),
+        format!("| sockets per user | {} |", limits.sockets_per_user_max),
+        format!("| bytes waiting for a slow reader | {} MiB |", limits.outbound_bytes_max / (1024 * 1024)),
+        format!("| a reader that takes nothing | {} s |", limits.drain_timeout.as_secs()),
+        format!("| messages of any sort | {}/s |", limits.messages_per_s),
+        format!("| silence | ping after {} s, close after {} s |", limits.heartbeat.as_secs(), limits.heartbeat_timeout.as_secs()),
+        format!("| frames that cannot be understood | {} a minute |", limits.errors_per_min),
+    ] {
+        assert!(PROTOCOL.contains(&row), "docs/PROTOCOL.md lacks\n{row}");
+    }
+}
