@@ -21,6 +21,9 @@ use tokio_util::task::TaskTracker;
 use tripsync_actors::ports::Clock;
 
 mod lock;
+mod rooms;
+
+pub use rooms::Rooms;
 
 /// How long connections may take to close after the drain's time limit, before they are abandoned.
 const FORCE_GRACE: Duration = Duration::from_millis(200);
@@ -40,6 +43,8 @@ pub struct AppState {
     pub auth: Auth,
     /// Other users, for rooms.
     pub users: UserDirectory,
+    /// The live engine.
+    pub rooms: Rooms,
     /// Base of links, without a trailing slash; empty for relative ones.
     pub public_url: Arc<str>,
     /// Cancelled when the server begins to shut down: readiness is 503 from then on, sockets say goodbye.
@@ -120,9 +125,12 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartE
     let auth = Auth::new(db.clone(), clock.clone(), &config.auth, &signing_key)
         .map_err(|source| io_error("the password threads did not start (auth.password_threads)", source))?;
     auth.refresh_revoked(auth.revoked_window()).await?;
+    let users = UserDirectory::new(db.clone());
+    let rooms = Rooms::start(&config, &db, &clock, &users).await?;
     let app = Arc::new(AppState {
         public_url: config.http.public_url.as_str().into(),
-        users: UserDirectory::new(db.clone()),
+        users,
+        rooms,
         draining: CancellationToken::new(),
         tasks: TaskTracker::new(),
         config,
@@ -177,8 +185,12 @@ impl Running {
             }
         }
         // A query that hangs must not keep the process.
-        let closed = tokio::time::timeout(FORCE_GRACE.max(limit / 5), app.db.close()).await;
-        if closed.is_err() {
+        let limit = if self.shutdown.force.is_cancelled() { FORCE_GRACE } else { FORCE_GRACE.max(limit / 5) };
+        let closed = tokio::time::timeout(limit * 2, async {
+            app.rooms.end(limit).await;
+            app.db.close().await;
+        });
+        if closed.await.is_err() {
             tracing::warn!("the database did not close in time");
         }
         tracing::info!("stopped");

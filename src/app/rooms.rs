@@ -1,0 +1,62 @@
+//! The live engine of a server: its journal, its node's sessions, its rooms.
+
+use super::StartError;
+use crate::config::Config;
+use crate::store::accounts::UserDirectory;
+use crate::store::journal::{DbJournal, JournalOptions};
+use crate::store::{Db, DbKind};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tripsync_actors::hub::Hub;
+use tripsync_actors::ports::Clock;
+use tripsync_actors::session::SessionLimits;
+use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
+use tripsync_domain::trip::Trip;
+use uuid::Uuid;
+
+/// The engine, with what must be closed after it.
+pub struct Rooms {
+    /// Commands to rooms and reads from them.
+    pub engine: Engine,
+    /// The sockets of this node.
+    pub hub: Arc<Hub>,
+    journal: DbJournal,
+}
+
+impl Rooms {
+    pub(super) async fn start(config: &Config, db: &Db, clock: &Arc<dyn Clock>, users: &UserDirectory) -> Result<Self, StartError> {
+        let options = JournalOptions::default();
+        let lanes = match db.kind() {
+            DbKind::Postgres => options.connections.try_into().unwrap_or(1),
+            // It has one writing connection.
+            DbKind::Sqlite => 1,
+        };
+        let journal = DbJournal::new(db, options);
+        let hub = Hub::new(SessionLimits::default().sockets_per_user_max);
+        let ports = Ports {
+            journal: Arc::new(journal.clone()),
+            clock: Arc::clone(clock),
+            directory: Arc::new(users.clone()),
+            notifier: Arc::clone(&hub) as _,
+            ids: Arc::new(Uuid::now_v7),
+        };
+        let defaults = EngineConfig::default();
+        // A request whose command is not durable in time says so itself, before the request's own time limit strikes.
+        let call_timeout = defaults.call_timeout.min(config.http.request_timeout.mul_f32(0.9));
+        let config = EngineConfig { lanes, call_timeout, ..defaults };
+        let engine = Engine::start(ports, Kinds::default().with::<Trip>(), config)
+            .await
+            .map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
+        Ok(Self { engine, hub, journal })
+    }
+
+    /// Lets every room finish what is decided and keep a snapshot, then closes the journal. To be called when nobody sends
+    /// commands any more, before the database is closed.
+    pub(super) async fn end(&self, limit: Duration) {
+        if !self.engine.drain(limit).await {
+            tracing::warn!(left = self.engine.rooms(), "not every room ended in time; the journal has what they decided");
+        }
+        self.journal.close().await;
+    }
+}
