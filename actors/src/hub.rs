@@ -87,6 +87,13 @@ impl Hub {
         }
     }
 
+    /// Every login that has a socket, with its user; for checking all of them when news of ended logins was missed.
+    #[must_use]
+    pub fn logins(&self) -> Vec<(UserId, Uuid)> {
+        let users = self.users.lock();
+        users.by_user.iter().flat_map(|(user, entries)| entries.iter().map(|entry| (*user, entry.login))).collect()
+    }
+
     /// Ends every session and refuses new ones. What clients are told when to come back is spread, from `after` on, so that about a
     /// thousand a second do.
     pub fn drain(&self, after: Duration) {

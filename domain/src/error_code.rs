@@ -54,6 +54,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, "The media type is not supported";
     /// The method is not allowed on this resource.
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
+    /// Only WebSockets are served here.
+    UpgradeRequired = "upgrade_required", 426, "A WebSocket upgrade is required";
     /// The request took too long to arrive or to answer.
     Timeout = "timeout", 408, "The request took too long";
     // Who is asking.
@@ -158,7 +160,7 @@ impl ErrorCode {
             Self::SessionRevoked | Self::AccountDisabled => 4503,
             Self::Forbidden | Self::OriginRefused | Self::HostRefused => 4504,
             Self::Removed | Self::RoomDeleted | Self::NotFound => 4505,
-            Self::UnsupportedVersion | Self::UnsupportedMediaType | Self::MethodNotAllowed => 4506,
+            Self::UnsupportedVersion | Self::UpgradeRequired | Self::UnsupportedMediaType | Self::MethodNotAllowed => 4506,
             Self::ProtocolViolation
             | Self::Malformed
             | Self::Invalid

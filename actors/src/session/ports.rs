@@ -34,6 +34,10 @@ pub trait Authenticator: Send + Sync + 'static {
     /// # Errors
     /// `unauthorized`, `token_expired`, `session_revoked` or `retry`.
     async fn check(&self, token: &str) -> Result<Credential, Rejection>;
+
+    /// Whether the login has been ended since. Asked once more after a session is known to the hub, because a logout in between
+    /// finds nothing to end.
+    fn is_ended(&self, credential: &Credential) -> bool;
 }
 
 /// What an access token says.

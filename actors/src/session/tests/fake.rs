@@ -188,6 +188,10 @@ impl Authenticator for FakeTokens {
             _ => Err(Rejection::new(ErrorCode::Unauthorized, "the token does not hold")),
         }
     }
+
+    fn is_ended(&self, _: &Credential) -> bool {
+        false
+    }
 }
 
 fn credential() -> Credential {
