@@ -229,3 +229,6 @@ impl Auth {
         self.inner.passwords.done()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -132,7 +132,7 @@ fn judge(attempt: &Refresh, row: Option<(Uuid, i64, i64, i64, Option<i64>)>) -> 
     }
     let since = attempt.now.since(Timestamp::from_ms(rotated_at));
     match newest - attempt.generation {
-        1 if since <= attempt.grace => Rotation::Again(UserId(user)),
+        1 if since < attempt.grace => Rotation::Again(UserId(user)),
         behind if behind > 0 => Rotation::Reused(UserId(user)),
         // From a future that a restored backup does not know.
         _ => Rotation::Unknown,
