@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tripsync_actors::hub::Hub;
 use tripsync_actors::ports::Clock;
-use tripsync_actors::session::SessionLimits;
 use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
 use tripsync_domain::trip::Trip;
 use uuid::Uuid;
@@ -33,7 +32,7 @@ impl Rooms {
             DbKind::Sqlite => 1,
         };
         let journal = DbJournal::new(db, options);
-        let hub = Hub::new(SessionLimits::default().sockets_per_user_max);
+        let hub = Hub::new(config.live.sockets_per_user_max);
         let ports = Ports {
             journal: Arc::new(journal.clone()),
             clock: Arc::clone(clock),
@@ -44,7 +43,15 @@ impl Rooms {
         let defaults = EngineConfig::default();
         // A request whose command is not durable in time says so itself, before the request's own time limit strikes.
         let call_timeout = defaults.call_timeout.min(config.http.request_timeout.mul_f32(0.9));
-        let config = EngineConfig { lanes, call_timeout, ..defaults };
+        let live = &config.live;
+        let config = EngineConfig {
+            lanes,
+            call_timeout,
+            snapshot_every: live.snapshot_every,
+            idle_after: live.idle_after,
+            presence_grace: live.presence_grace,
+            ..defaults
+        };
         let engine = Engine::start(ports, Kinds::default().with::<Trip>(), config)
             .await
             .map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
