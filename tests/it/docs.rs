@@ -3,8 +3,10 @@
 use tripsync_actors::session::SessionLimits;
 use tripsync_domain::ErrorCode;
 use tripsync_domain::error_code::Advice;
+use tripsync_domain::trip::limits;
 
 const ERRORS: &str = include_str!("../../docs/ERRORS.md");
+const TRIPS: &str = include_str!("../../docs/TRIPS.md");
 const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
 
 #[test]
@@ -41,5 +43,19 @@ fn the_protocol_names_the_limits_that_hold() {
         format!("| frames that cannot be understood | {} a minute |", limits.errors_per_min),
     ] {
         assert!(PROTOCOL.contains(&row), "docs/PROTOCOL.md lacks\n{row}");
+    }
+}
+
+#[test]
+fn the_trip_page_names_the_bounds_that_hold() {
+    for row in [
+        format!("| members | {} |", limits::MEMBERS_MAX),
+        format!("| assignees, mentions | {} each |", limits::ASSIGNEES_MAX.max(limits::MENTIONS_MAX)),
+        format!("| different emojis on a message | {} |", limits::REACTIONS_MAX),
+        format!("| title, name, destination | {} characters |", limits::TITLE_CHARS_MAX.max(limits::DESTINATION_CHARS_MAX)),
+        format!("| address | {} |", limits::ADDRESS_CHARS_MAX),
+        format!("the newest {}; all of them can be read", limits::MESSAGES_IN_STATE),
+    ] {
+        assert!(TRIPS.contains(&row), "docs/TRIPS.md lacks\n{row}");
     }
 }
