@@ -4,7 +4,7 @@
 //! commit with the events that cause them). Knows no access rules: callers ask [`membership`] first, and filter events by
 //! their audience.
 
-use super::{Db, StoreError};
+use super::{Db, DbKind, StoreError};
 use crate::db_read;
 use bytes::Bytes;
 use sqlx::QueryBuilder;
@@ -243,10 +243,15 @@ pub struct EventFilter<'a> {
 /// # Errors
 /// As for any query.
 pub async fn events(db: &Db, room: RoomId, filter: EventFilter<'_>, limit: u32) -> Result<Vec<EventRow>, StoreError> {
+    // Without statistics SQLite reads the whole room instead of the index that has the answer.
+    let index = match (db.kind(), filter.entity) {
+        (DbKind::Sqlite, Some(_)) => " INDEXED BY events_entity",
+        (DbKind::Sqlite | DbKind::Postgres, _) => "",
+    };
     type Row = (i64, i64, Uuid, String, Option<Uuid>, Option<Uuid>, Option<i64>, Vec<u8>);
     let rows: Vec<Row> = db_read!(db, |pool| {
-        let mut sql = QueryBuilder::new("SELECT seq, at, author, tag, entity, client, n, bytes FROM events WHERE room = ");
-        sql.push_bind(room.0);
+        let mut sql = QueryBuilder::new("SELECT seq, at, author, tag, entity, client, n, bytes FROM events");
+        sql.push(index).push(" WHERE room = ").push_bind(room.0);
         if let Some(before) = filter.before {
             sql.push(" AND seq < ").push_bind(before.to_db());
         }

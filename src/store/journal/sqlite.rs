@@ -165,14 +165,13 @@ async fn put_members(connection: &mut SqliteConnection, parts: &[&Part<'_>]) -> 
         sql.push(" ON CONFLICT (room, user_id) DO UPDATE SET role = excluded.role");
         sql.build().persistent(chunk.len() <= ROWS_CACHED_MAX).execute(&mut *connection).await?;
     }
-    let went: Vec<_> = members.iter().filter(|(_, _, role)| role.is_none()).collect();
-    for chunk in went.chunks(BINDS_MAX / 2) {
-        let mut sql = QueryBuilder::<Sqlite>::new("DELETE FROM members WHERE (room, user_id) IN (");
-        sql.push_values(chunk, |mut row, (part, user, _)| {
-            row.push_bind(part.append.room.0).push_bind(user.0);
-        });
-        sql.push(")");
-        sql.build().persistent(chunk.len() <= ROWS_CACHED_MAX).execute(&mut *connection).await?;
+    // One by one: a list of pairs would make SQLite read the whole table, and seldom does anybody leave.
+    for (part, user, _) in members.iter().filter(|(_, _, role)| role.is_none()) {
+        sqlx::query("DELETE FROM members WHERE room = $1 AND user_id = $2")
+            .bind(part.append.room.0)
+            .bind(user.0)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
