@@ -13,6 +13,8 @@ mod project;
 mod rights;
 mod rules;
 mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -181,6 +181,17 @@ impl<'a> Unseen<'a> {
         Self { author: ctx.author, base: ctx.base, prefix, stamps, conflicts: Vec::new() }
     }
 
+    /// Notes that the whole item goes: every value that somebody set unseen is lost.
+    pub(super) fn remove(&mut self, item: &impl Serialize) {
+        let item = serde_json::to_value(item).unwrap_or_default();
+        for (field, _) in &self.stamps.changed {
+            let theirs = &item[field.as_str()];
+            if !theirs.is_null() {
+                self.write(*field, theirs, &serde_json::Value::Null);
+            }
+        }
+    }
+
     /// Notes that `field` goes from `theirs` to `yours`.
     pub(super) fn write(&mut self, field: Field, theirs: &impl Serialize, yours: &impl Serialize) {
         let stamp = self.stamps.of(field);

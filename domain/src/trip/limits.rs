@@ -21,6 +21,9 @@ pub const MENTIONS_MAX: usize = 50;
 /// Different emojis on one message.
 pub const REACTIONS_MAX: usize = 32;
 
+/// Conflicts that one command reports.
+pub const CONFLICTS_MAX: usize = 100;
+
 /// Characters of a title or a name.
 pub const TITLE_CHARS_MAX: usize = 200;
 /// Characters of a trip's description.

@@ -74,9 +74,13 @@ pub(super) fn update(room: &Room<'_>, command: &UpdateActivity) -> Judgement {
 }
 
 pub(super) fn remove(room: &Room<'_>, command: RemoveActivity) -> Judgement {
-    let activity = &find(room, command.activity)?.item;
+    let tracked = find(room, command.activity)?;
+    let activity = &tracked.item;
+    let mut unseen = Unseen::new(room.ctx, pointer(activity.id), &tracked.stamps);
+    unseen.remove(activity);
+    let conflicts = unseen.conflicts;
     let after = room.state.before(activity.day, activity.id);
-    Ok(Decision::event(Event::ActivityRemoved { activity: Box::new(activity.clone()), after }))
+    Ok(Decision { events: vec![Event::ActivityRemoved { activity: Box::new(activity.clone()), after }], conflicts })
 }
 
 pub(super) fn relocate(room: &Room<'_>, command: MoveActivity) -> Judgement {

@@ -3,10 +3,11 @@
 use super::{Judgement, Room, full};
 use crate::trip::command::{AddPlace, RemovePlace, UpdatePlace, VotePlace};
 use crate::trip::event::Event;
-use crate::trip::fields::{Tracked, Unseen};
-use crate::trip::limits::PLACES_MAX;
+use crate::trip::fields::{Field, Tracked, Unseen};
+use crate::trip::limits::{CONFLICTS_MAX, PLACES_MAX};
 use crate::trip::types::{Place, Position, Title};
 use crate::{Decision, ErrorCode, ItemId, Rejection};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 pub(super) fn add(room: &Room<'_>, command: &AddPlace) -> Judgement {
@@ -39,10 +40,21 @@ pub(super) fn update(room: &Room<'_>, command: &UpdatePlace) -> Judgement {
 }
 
 pub(super) fn remove(room: &Room<'_>, command: RemovePlace) -> Judgement {
-    let place = &find(room, command.place)?.item;
-    let there = room.state.activities.iter().filter(|(_, activity)| activity.item.place == Some(place.id));
-    let activities = there.map(|(id, _)| *id).collect();
-    Ok(Decision::event(Event::PlaceRemoved { place: Box::new(place.clone()), activities }))
+    let tracked = find(room, command.place)?;
+    let place = &tracked.item;
+    let mut unseen = Unseen::new(room.ctx, format!("/places/{}", place.id), &tracked.stamps);
+    unseen.remove(place);
+    let mut conflicts = unseen.conflicts;
+    let mut activities = Vec::new();
+    for (id, activity) in room.state.activities.iter().filter(|(_, activity)| activity.item.place == Some(place.id)) {
+        let mut unseen = Unseen::new(room.ctx, format!("/activities/{id}"), &activity.stamps);
+        unseen.write(Field::Place, &place.id, &Value::Null);
+        conflicts.extend(unseen.conflicts);
+        activities.push(*id);
+    }
+    // As many as a reader can look at; the event names every activity that loses the place.
+    conflicts.truncate(CONFLICTS_MAX);
+    Ok(Decision { events: vec![Event::PlaceRemoved { place: Box::new(place.clone()), activities }], conflicts })
 }
 
 pub(super) fn vote(room: &Room<'_>, command: VotePlace) -> Judgement {
