@@ -10,6 +10,7 @@ use crate::http::accept::{AcceptLimits, accept};
 use crate::store::accounts::UserDirectory;
 use crate::store::{Db, StoreError};
 use crate::telemetry::{self, chain};
+use crate::ws::Live;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -45,6 +46,8 @@ pub struct AppState {
     pub users: UserDirectory,
     /// The live engine.
     pub rooms: Rooms,
+    /// The sockets.
+    pub live: Arc<Live>,
     /// Base of links, without a trailing slash; empty for relative ones.
     pub public_url: Arc<str>,
     /// Cancelled when the server begins to shut down: readiness is 503 from then on, sockets say goodbye.
@@ -127,12 +130,22 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartE
     auth.refresh_revoked(auth.revoked_window()).await?;
     let users = UserDirectory::new(db.clone());
     let rooms = Rooms::start(&config, &db, &clock, &users).await?;
+    let tasks = TaskTracker::new();
+    let live = Live::new(
+        rooms.engine.clone(),
+        Arc::clone(&rooms.hub),
+        Arc::new(auth.clone()),
+        config.live.session_limits(),
+        config.http.cors_origins.clone(),
+        tasks.clone(),
+    );
     let app = Arc::new(AppState {
         public_url: config.http.public_url.as_str().into(),
         users,
         rooms,
+        live,
         draining: CancellationToken::new(),
-        tasks: TaskTracker::new(),
+        tasks,
         config,
         db,
         clock,
@@ -158,6 +171,7 @@ fn serve(
         accepting.spawn(telemetry::upkeep(draining.clone()));
         address
     });
+    accepting.spawn(Arc::clone(&app.live).follow_revoked(app.auth.clone(), draining.clone()));
     accepting.spawn(app.auth.clone().follow_revoked(draining.clone()));
     accepting.spawn(app.auth.clone().sweep(draining));
     accepting.close();
@@ -172,6 +186,7 @@ impl Running {
         tracing::info!("shutting down");
         let app = self.app;
         app.draining.cancel();
+        app.live.drain();
         self.accepting.wait().await;
         app.tasks.close();
         let limit = app.config.http.drain_timeout;

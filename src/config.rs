@@ -7,17 +7,18 @@
 
 mod check;
 mod key;
+mod live;
 mod load;
 mod value;
 
 pub use key::load_signing_key;
+pub use live::LiveConfig;
 pub use load::{ConfigError, Loaded, Sources};
 pub use value::Secret;
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
-use tripsync_actors::session::SessionLimits;
 
 /// The reference: every key with its default and a comment.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -152,36 +153,6 @@ pub enum Registration {
     Closed,
 }
 
-/// `[live]`
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct LiveConfig {
-    /// How long a room without sockets stays in memory.
-    #[serde(with = "value::span")]
-    pub idle_after: Duration,
-    /// Events between two snapshots of a room.
-    pub snapshot_every: u64,
-    /// How long somebody whose socket dropped stays present.
-    #[serde(with = "value::span")]
-    pub presence_grace: Duration,
-    /// Commands per second and socket, sustained.
-    pub commands_per_s: u32,
-    /// Commands that may come at once.
-    pub commands_burst: u32,
-    /// Rooms per socket.
-    pub rooms_per_socket_max: u32,
-    /// Sockets per user.
-    pub sockets_per_user_max: u32,
-    /// Bytes that may wait for a slow reader.
-    pub outbound_bytes_max: u32,
-    /// Time without a sign of life after which the server pings.
-    #[serde(with = "value::span")]
-    pub heartbeat: Duration,
-    /// Silence after which a socket is closed.
-    #[serde(with = "value::span")]
-    pub heartbeat_timeout: Duration,
-}
-
 /// `[log]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -200,23 +171,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
-}
-
-impl LiveConfig {
-    /// What a session may do.
-    #[must_use]
-    pub fn session_limits(&self) -> SessionLimits {
-        SessionLimits {
-            commands_per_s: self.commands_per_s,
-            commands_burst: self.commands_burst,
-            rooms_per_socket_max: self.rooms_per_socket_max,
-            sockets_per_user_max: self.sockets_per_user_max,
-            outbound_bytes_max: self.outbound_bytes_max,
-            heartbeat: self.heartbeat,
-            heartbeat_timeout: self.heartbeat_timeout,
-            ..SessionLimits::default()
-        }
-    }
 }
 
 impl Config {

@@ -59,20 +59,6 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
         config.auth.password_queue_max > 0 && config.auth.tickets_max > 0,
         "auth.password_queue_max and auth.tickets_max must be at least 1",
     );
-    let live = &config.live;
-    must(
-        live.snapshot_every > 0
-            && live.commands_per_s > 0
-            && live.commands_burst > 0
-            && live.rooms_per_socket_max > 0
-            && live.sockets_per_user_max > 0,
-        "live.snapshot_every, commands_per_s, commands_burst, rooms_per_socket_max and sockets_per_user_max must be at least 1",
-    );
-    must((65_536..=64 << 20).contains(&live.outbound_bytes_max), "live.outbound_bytes_max must be between 65536 and 67108864");
-    must(
-        live.heartbeat >= second && live.heartbeat_timeout > live.heartbeat,
-        "live.heartbeat must be at least 1s, and live.heartbeat_timeout longer",
-    );
     must(
         config.log.filter.parse::<tracing_subscriber::EnvFilter>().is_ok(),
         "log.filter must be a list of levels by module, such as info,tripsync=debug",
@@ -83,6 +69,7 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
             out.push(format!("{key} {why}; make one with `openssl rand -base64 48`"));
         }
     }
+    out.extend(config.live.findings());
     if config.mode == Mode::Production && config.http.cors_origins.iter().any(|entry| entry == "*") {
         out.push("http.cors_origins must name origins in production instead of \"*\"".to_owned());
     }

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::time::Duration;
-use tripsync_domain::ErrorCode;
+use tripsync_domain::{ErrorCode, Rejection};
 use utoipa::ToSchema;
 
 /// The media type of problems.
@@ -189,6 +189,20 @@ impl IntoResponse for Problem {
         };
         // The tuple's headers win over the JSON answer's own content type.
         (status, headers, Json(body)).into_response()
+    }
+}
+
+impl From<Rejection> for Problem {
+    /// A rejection of a room or a session, with its pointer as the one field error.
+    fn from(rejection: Rejection) -> Self {
+        let mut problem = Self::new(rejection.code, rejection.message.clone());
+        if let Some(pointer) = rejection.pointer {
+            problem = problem.with_error(FieldError { pointer, code: rejection.code, detail: rejection.message.into_owned() });
+        }
+        match rejection.retry_after_ms {
+            Some(ms) => problem.retry_after(Duration::from_millis(ms)),
+            None => problem,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod auth;
 pub(crate) mod check;
 pub mod idempotency;
+mod live;
 mod me;
 mod tickets;
 
@@ -11,5 +12,5 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Everything under `/api/v1`.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(auth::routes()).merge(me::routes()).merge(tickets::routes())
+    OpenApiRouter::new().merge(auth::routes()).merge(me::routes()).merge(live::routes()).merge(tickets::routes())
 }

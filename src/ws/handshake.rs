@@ -113,7 +113,7 @@ fn check_origin(headers: &HeaderMap, origins: &[String]) -> Result<(), Rejection
     let same_host = text.and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, authority)| {
         (scheme == "http" || scheme == "https") && host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
     });
-    let listed = text.is_some_and(|text| origins.iter().any(|known| known.eq_ignore_ascii_case(text)));
+    let listed = text.is_some_and(|text| origins.iter().any(|known| known == "*" || known.eq_ignore_ascii_case(text)));
     if same_host || listed {
         return Ok(());
     }
