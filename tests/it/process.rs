@@ -1,10 +1,81 @@
-//! The server as a process: how it starts, refuses, and ends.
+//! The server as a process: how it starts, refuses, dies and ends.
 
-use crate::harness::{Backend, Server, TestDatabase};
+use std::time::Duration;
+
+use crate::harness::{Backend, PrivatePostgres, Server, TestDatabase, eventually, for_each_backend, http_client};
+
+for_each_backend!(starts_is_killed_and_starts_again, ends_in_order_on_sigterm);
+
+async fn starts_is_killed_and_starts_again(database: TestDatabase) {
+    let mut server = Server::on(&database).start().await;
+    let address = server.address();
+    for _ in 0..3 {
+        let answer = http_client().get(server.url("/health")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(body, serde_json::json!({"status": "healthy", "service": "tripsync"}));
+        server.kill().await;
+        assert!(http_client().get(server.url("/health")).send().await.is_err(), "answers though it was killed");
+        server.restart().await;
+        assert_eq!(server.address(), address);
+    }
+}
+
+async fn ends_in_order_on_sigterm(database: TestDatabase) {
+    let mut server = Server::on(&database).start().await;
+    let metrics = http_client().get(server.metrics_url()).send().await.unwrap();
+    assert_eq!(metrics.status(), 200);
+    let status = server.terminate(Duration::from_secs(30)).await;
+    assert!(status.success(), "{status}");
+    server.restart().await;
+}
 
 #[tokio::test]
 async fn a_database_of_no_known_kind_is_refused() {
     let database = TestDatabase::create(Backend::Sqlite).await;
-    let refused = Server::on(&database).set("database.url", "mysql://localhost/trips").try_start().await;
-    assert!(refused.is_err(), "it started");
+    let refused = Server::on(&database).set("database.url", "mysql://root:hush@localhost/trips").try_start().await;
+    let error = refused.expect_err("it started");
+    assert!(error.contains("database.url") || error.contains("database URL"), "{error}");
+    assert!(!error.contains("hush"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_follows_the_database_and_liveness_does_not() {
+    let mut postgres = PrivatePostgres::start().await;
+    let database = postgres.database().await;
+    let server = Server::on(&database).start().await;
+    let client = http_client();
+    let status = async |path: &str| client.get(server.url(path)).send().await.map(|answer| answer.status().as_u16());
+    let becomes = async |wanted: u16| {
+        eventually(&format!("/readyz answers {wanted}"), Duration::from_secs(60), || async {
+            match status("/readyz").await {
+                Ok(answered) if answered == wanted => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    };
+
+    postgres.freeze().await;
+    becomes(503).await;
+    assert_eq!(status("/livez").await.unwrap(), 200);
+    postgres.thaw().await;
+    becomes(200).await;
+
+    postgres.kill().await;
+    becomes(503).await;
+    assert_eq!(status("/livez").await.unwrap(), 200);
+    postgres.restart().await;
+    becomes(200).await;
+}
+
+#[tokio::test]
+async fn the_log_does_not_tell_the_password_of_the_database() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let (_, rest) = database.url().split_once(':').unwrap();
+    let password = rest.split_once('@').unwrap().0.rsplit_once(':').unwrap().1;
+    let mut server = Server::on(&database).start().await;
+    server.terminate(Duration::from_secs(30)).await;
+    assert!(!server.log().is_empty(), "it logs something");
+    assert!(!server.log().contains(password), "{}", server.log());
 }
