@@ -1,6 +1,12 @@
-//! Given events, when a command, then events or a rejection.
+//! Given events, when a command, then events or a rejection: all through `Room::check`.
 
 mod harness;
 
 mod activities;
+mod chat;
+mod conflicts;
+mod details;
+mod members;
+mod places;
 mod properties;
+mod shapes;
