@@ -5,7 +5,9 @@
 //! by the number of rooms. A lane knows no rooms: it answers each append through the function that came with it.
 
 use crate::config::EngineConfig;
-use crate::ports::{Append, Journal, Refusal};
+use crate::ports::{Append, Journal, JournalError, Refusal};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -68,7 +70,9 @@ async fn run(journal: Arc<dyn Journal>, mut jobs: mpsc::Receiver<Job>, batch_max
         let (appends, done): (Vec<_>, Vec<_>) = queued.drain(..).map(|job| (job.append, job.done)).unzip();
         metrics::histogram!("tripsync_journal_batch_rooms").record(f64::from(u32::try_from(appends.len()).unwrap_or(u32::MAX)));
         let started = Instant::now();
-        match journal.append(&appends).await {
+        // A defect in a journal must not end the lane, which would leave its rooms waiting for ever.
+        let appended = AssertUnwindSafe(journal.append(&appends)).catch_unwind().await;
+        match appended.unwrap_or_else(|_| Err(JournalError::Broken("the journal panicked".into()))) {
             Ok(results) => {
                 metrics::histogram!("tripsync_journal_commit_seconds").record(started.elapsed().as_secs_f64());
                 let mut results = results.into_iter();

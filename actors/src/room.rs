@@ -19,12 +19,12 @@ pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomVi
 
 use crate::engine::Shared;
 use crate::frame::{Frame, frame_of};
-use crate::ports::{Detached, Snapshot};
+use crate::ports::Snapshot;
 use crate::room::clients::Clients;
 use crate::room::gate::{Asker, Gate, Output};
 use crate::room::load::{Loaded, SNAPSHOT_VERSION, load};
 use crate::room::log::{Durable, Log, Recent};
-use crate::room::members::{Answers, Members, seen_by};
+use crate::room::members::{Answers, Members, Ticket, seen_by};
 use crate::room::message::Own;
 use crate::room::presence::Board;
 use bytes::Bytes;
@@ -74,6 +74,9 @@ enum Phase {
     /// Off the registry; whoever still has its address is sent back there.
     Gone,
 }
+
+/// An answer to a command, and the seq that has to be out before it.
+type Answer = (Seq, Asker, Result<Outcome, Rejection>);
 
 /// A live room.
 pub(crate) struct Room<K: RoomKind> {
@@ -147,9 +150,8 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             RoomMsg::Read(read) => room.read(read),
             RoomMsg::Presence { session, state } => room.presence(session, state),
             RoomMsg::Drained { session } => room.drained(session),
-            RoomMsg::Own(Own::Committed(committed)) => room.committed(committed)?,
-            RoomMsg::Own(Own::ClientKnown { key, last }) => room.client_known(key, last),
-            RoomMsg::Own(Own::CommandFound { op, found }) => room.command_found(*op, found),
+            RoomMsg::Own(Own::Committed { epoch, committed }) => room.committed(epoch, committed)?,
+            RoomMsg::Own(Own::Looked { inquiry, found }) => room.looked(inquiry, found),
             RoomMsg::Own(Own::Tick) => room.tick(),
             RoomMsg::Own(Own::Rest) => room.rest().await,
             RoomMsg::Own(Own::Reloaded(loaded)) => room.reloaded(loaded)?,
@@ -179,24 +181,25 @@ impl<K: RoomKind> Room<K> {
             self.held.push(RoomMsg::Join(join));
             return;
         }
-        let Join { session, sink, cursor, since } = join;
+        let Join { session, link, cursor, since } = join;
         let user = session.card.user;
         let Some(role) = role_in::<K>(&self.log.state, user) else {
             self.members.remove(session.id);
-            self.gate.push(self.log.decided(), Output::Denied(sink));
+            self.gate.push(self.log.decided(), Output::Denied(link));
             return;
         };
         let id = session.id;
-        self.members.add(session, sink, cursor, role);
+        self.members.add(session, link, cursor, role, self.log.decided());
         self.gate_joined(id, user, since);
     }
 
     /// Puts a session's `joined` at the gate.
     fn gate_joined(&mut self, session: SessionId, user: UserId, since: Option<Position>) {
+        let Some(ticket) = self.members.ticket(session) else { return };
         let at = self.log.decided();
         let since = since.filter(|since| self.can_resume(*since));
         let state = if since.is_none() { Some(self.view_for(user)) } else { None };
-        self.gate.push(at, Output::Joined { session, since, state });
+        self.gate.push(at, Output::Joined { session, ticket, since, state });
     }
 
     /// Whether the ring, with what is pending, holds everything after a position.
@@ -221,10 +224,27 @@ impl<K: RoomKind> Room<K> {
 
     fn leave(&mut self, session: SessionId, dropped: bool) {
         self.last_use = Instant::now();
+        self.forget_held(session);
         if let Some(info) = self.members.remove(session) {
             let grace = dropped.then_some(self.shared.config.presence_grace);
             self.board.leave(info.card.user, info.id, grace);
             self.schedule_tick();
+        }
+    }
+
+    /// Drops what a session that goes has waiting for a reload; otherwise it would come in after it went.
+    fn forget_held(&mut self, session: SessionId) {
+        for message in std::mem::take(&mut self.held) {
+            let is_its = match &message {
+                RoomMsg::Join(join) => join.session.id == session,
+                RoomMsg::Drained { session: lagging } => *lagging == session,
+                RoomMsg::Leave { .. } | RoomMsg::Op(_) | RoomMsg::Read(_) | RoomMsg::Presence { .. } | RoomMsg::Own(_) => false,
+            };
+            if !is_its {
+                self.held.push(message);
+            } else if let RoomMsg::Join(join) = message {
+                join.link.forget();
+            }
         }
     }
 
@@ -244,9 +264,13 @@ impl<K: RoomKind> Room<K> {
     }
 
     fn presence(&mut self, session: SessionId, state: tripsync_domain::presence::PresenceState) {
-        if let Some(member) = self.members.get(session) {
-            self.board.update(member.info.card.user, session, state);
+        let Some(member) = self.members.get_mut(session) else { return };
+        let user = member.info.card.user;
+        if self.board.has(user, session) {
+            self.board.update(user, session, state);
             self.schedule_tick();
+        } else {
+            member.said = Some(state);
         }
     }
 
@@ -262,19 +286,31 @@ impl<K: RoomKind> Room<K> {
 
     /// Brings who is here into line with the state, which is durable: after a reload, when the single changes are not known.
     fn recheck_access(&mut self) {
-        let state = &self.log.state;
+        let at = self.log.decided();
         for (session, user) in self.members.users() {
-            match role_in::<K>(state, user) {
-                Some(role) => self.members.set_role(user, role),
-                None => {
-                    let code = if K::is_ended(state) { ErrorCode::RoomDeleted } else { ErrorCode::Removed };
-                    for info in self.members.expel(|member| member.info.id == session, code, "you have no access to this room any more") {
-                        self.board.leave(info.card.user, info.id, None);
-                    }
+            if let Some(role) = role_in::<K>(&self.log.state, user) {
+                self.members.enter(session, role, at);
+            } else if let Some(link) = self.members.take_unstarted(session) {
+                // It came in by an event that is lost: it never learns that the room exists.
+                self.gate.push(at, Output::Denied(link));
+            } else {
+                let code = if K::is_ended(&self.log.state) { ErrorCode::RoomDeleted } else { ErrorCode::Removed };
+                let text = "you have no access to this room any more";
+                for info in self.members.expel(Seq(u64::MAX), |member| member.info.id == session, code, text) {
+                    self.board.leave(info.card.user, info.id, None);
                 }
             }
         }
+        self.board.forget_missing(|user| role_in::<K>(&self.log.state, user).is_none());
         self.schedule_tick();
+    }
+
+    /// Gives a session whose `joined` was lost with the state that it was made from another one.
+    fn join_anew(&mut self, session: SessionId, ticket: Ticket, since: Option<Position>) {
+        if let Some(member) = self.members.holder(session, ticket) {
+            let (user, since) = (member.info.card.user, member.cursor.get().or(since));
+            self.gate_joined(session, user, since);
+        }
     }
 
     /// Gives a session that is in the room a new `joined`, from its cursor.
@@ -305,36 +341,44 @@ impl<K: RoomKind> Room<K> {
     /// Lets out one run of events with what waits for them.
     fn let_out(&mut self, events: &[Durable<K::Event>]) {
         let up_to = events.last().map_or(self.log.durable(), |event| event.meta.seq);
-        let mut answers = Answers::new();
+        let mut answers = VecDeque::new();
         let mut after = Vec::new();
         while let Some((at, output)) = self.gate.pop(up_to) {
             match output {
-                Output::Applied(asker, outcome) => self.answer_into(&mut answers, asker, Ok(outcome)),
-                Output::Refused(asker, rejection) => self.answer_into(&mut answers, asker, Err(rejection)),
-                other @ (Output::Joined { .. } | Output::Denied(_) | Output::View { .. } | Output::Snapshot(_)) => after.push((at, other)),
+                // Answers that were made after a `joined` follow it.
+                Output::Applied(asker, outcome) if after.is_empty() => answers.push_back((at, asker, Ok(outcome))),
+                Output::Refused(asker, rejection) if after.is_empty() => answers.push_back((at, asker, Err(rejection))),
+                Output::Applied(..)
+                | Output::Refused(..)
+                | Output::Joined { .. }
+                | Output::Denied(_)
+                | Output::View { .. }
+                | Output::Snapshot(_) => after.push((at, output)),
             }
         }
         self.deliver(events, answers);
         for (at, output) in after {
             match output {
-                Output::Joined { session, since, state } => self.start_session(session, at, since, state),
-                Output::Denied(sink) => {
+                Output::Joined { session, ticket, since, state } => self.start_session((session, ticket), at, since, state),
+                Output::Denied(link) => {
                     let about = Some(About { room: self.id, n: None });
-                    sink.send_always(&[frame_of(&ServerFrame::Error { rejection: no_such_room(), about })]);
-                    sink.detached(self.id, Detached::Ended);
+                    link.sink.send_always(&[frame_of(&ServerFrame::Error { rejection: no_such_room(), about })]);
+                    link.end();
                 }
                 Output::View { read, view } => {
                     // The reader may have given up; then nobody needs the answer.
                     let _ = read.reply.send(*view);
                 }
                 Output::Snapshot(state) => self.save_snapshot(at, state),
-                Output::Applied(..) | Output::Refused(..) => {}
+                Output::Applied(asker, outcome) => self.answer(asker, Ok(outcome)),
+                Output::Refused(asker, rejection) => self.answer(asker, Err(rejection)),
             }
         }
     }
 
-    /// Writes events to the sessions; who is removed by one of them gets none of those after it.
-    fn deliver(&mut self, events: &[Durable<K::Event>], mut answers: Answers) {
+    /// Writes events to the sessions, and the answers behind the events that they are about; who is removed by one of them gets none
+    /// of those after it.
+    fn deliver(&mut self, events: &[Durable<K::Event>], mut answers: VecDeque<Answer>) {
         let mut run: Vec<Recent> = Vec::with_capacity(events.len());
         for event in events {
             run.push(event.recent.clone());
@@ -343,33 +387,50 @@ impl<K: RoomKind> Room<K> {
             }
             let changes = self.log.access_changes(event);
             if !changes.is_empty() {
-                self.members.deliver(self.log.epoch, &run, std::mem::take(&mut answers));
+                let own = self.answers_up_to(&mut answers, event.meta.seq);
+                self.members.deliver(self.log.epoch, &run, own);
                 run.clear();
                 for change in changes {
-                    self.change_access(change);
+                    self.change_access(event.meta.seq, change);
                 }
             }
         }
         if !run.is_empty() || !answers.is_empty() {
-            self.members.deliver(self.log.epoch, &run, answers);
+            let own = self.answers_up_to(&mut answers, Seq(u64::MAX));
+            self.members.deliver(self.log.epoch, &run, own);
         }
-        for event in events {
-            for Effect::Notice { user, notice } in K::effects(&self.log.state, &event.meta, &event.event) {
-                self.shared.notifier.notice(user, &frame_of(&ServerFrame::Notice { notice }));
-            }
+        for Effect::Notice { user, notice } in events.iter().flat_map(|event| &event.effects) {
+            self.shared.notifier.notice(*user, &frame_of(&ServerFrame::Notice { notice: notice.clone() }));
         }
     }
 
-    fn change_access(&mut self, change: Projection) {
+    /// Takes the answers to what was decided up to a seq, by session.
+    fn answers_up_to(&self, answers: &mut VecDeque<Answer>, up_to: Seq) -> Answers {
+        let mut out = Answers::new();
+        while answers.front().is_some_and(|(at, ..)| *at <= up_to)
+            && let Some((_, asker, answer)) = answers.pop_front()
+        {
+            self.answer_into(&mut out, asker, answer);
+        }
+        out
+    }
+
+    /// The event at `at` changes who may be here.
+    fn change_access(&mut self, at: Seq, change: Projection) {
         let expelled = match change {
             Projection::MemberSet { user, role } => {
-                self.members.set_role(user, role);
+                self.members.set_role(at, user, role);
                 return;
             }
             Projection::MemberGone { user } => {
-                self.members.expel(|member| member.info.card.user == user, ErrorCode::Removed, "you are not a member of this room any more")
+                self.board.forget_missing(|missing| missing == user);
+                let text = "you are not a member of this room any more";
+                self.members.expel(at, |member| member.info.card.user == user, ErrorCode::Removed, text)
             }
-            Projection::RoomGone => self.members.expel(|_| true, ErrorCode::RoomDeleted, "the room was deleted"),
+            Projection::RoomGone => {
+                self.board.forget_missing(|_| true);
+                self.members.expel(at, |_| true, ErrorCode::RoomDeleted, "the room was deleted")
+            }
             Projection::Room { .. } | Projection::Item { .. } => return,
         };
         for info in expelled {
@@ -379,10 +440,13 @@ impl<K: RoomKind> Room<K> {
     }
 
     /// Sends a session its `joined`.
-    fn start_session(&mut self, session: SessionId, at: Seq, since: Option<Position>, state: Option<Bytes>) {
-        let Some(member) = self.members.get(session) else { return };
-        let (user, role) = (member.info.card.user, member.role);
+    fn start_session(&mut self, (session, ticket): (SessionId, Ticket), at: Seq, since: Option<Position>, state: Option<Bytes>) {
+        let Some(member) = self.members.holder(session, ticket) else { return };
+        let (user, role, said) = (member.info.card.user, member.role, member.said.take());
         self.board.enter(user, session, self.shared.clock.now());
+        if let Some(said) = said {
+            self.board.update(user, session, said);
+        }
         self.schedule_tick();
         let missed = since.and_then(|since| self.log.since(since.seq, at));
         let head = JoinedHead { room: self.id, kind: K::KIND, epoch: self.log.epoch, seq: at, role };
@@ -417,10 +481,10 @@ impl<K: RoomKind> Room<K> {
             self.snapshot = self.log.decided();
             self.gate.push(self.log.decided(), Output::Snapshot(state.into()));
         }
-        let myself = self.myself.clone();
+        let (myself, epoch) = (self.myself.clone(), append.epoch);
         let done = Box::new(move |committed| {
             // A room that is gone does not need the answer: its successor reads the journal.
-            let _ = myself.cast(RoomMsg::Own(Own::Committed(committed)));
+            let _ = myself.cast(RoomMsg::Own(Own::Committed { epoch, committed }));
         });
         self.shared.lanes.submit(crate::lane::Job { append, done }).await;
     }
@@ -455,6 +519,10 @@ impl<K: RoomKind> Room<K> {
 
     /// Sends everybody what changed of presence since the last tick, in one frame.
     fn tick(&mut self) {
+        if self.tick_at.is_none_or(|at| at > Instant::now()) {
+            // A timer that was overtaken by an earlier one.
+            return;
+        }
         self.tick_at = None;
         self.board.expire();
         if let Some(delta) = self.board.take_delta() {
@@ -464,7 +532,7 @@ impl<K: RoomKind> Room<K> {
     }
 
     fn is_settled(&self) -> bool {
-        self.log.is_settled() && self.gate.is_empty()
+        self.log.is_settled() && self.gate.is_empty() && self.clients.is_settled()
     }
 
     fn is_idle(&self) -> bool {
@@ -509,7 +577,8 @@ impl<K: RoomKind> Room<K> {
     /// Answers what reaches a room that is gone, so that it is tried again where the room is now.
     fn send_back(&mut self, message: RoomMsg) {
         match message {
-            RoomMsg::Join(join) => join.sink.detached(self.id, Detached::Lost),
+            // Dropped, its link says that the room is gone.
+            RoomMsg::Join(_) => {}
             RoomMsg::Op(op) => self.answer(Asker::of(op, None).0, Err(moved())),
             RoomMsg::Read(read) => {
                 let _ = read.reply.send(Err(moved()));

@@ -122,9 +122,11 @@ impl Registry {
         match rooms.slots.get(&room) {
             // An actor can die between its start and its entry here; then nobody will ever take the entry out.
             Some(Slot::Live { address, actor }) if actor.get_status() < ActorStatus::Stopping => return Ok(Look::Found(address.clone())),
-            Some(Slot::Live { .. }) => {}
-            Some(Slot::Starting(outcome)) => return Ok(Look::Wait(outcome.clone())),
-            None => {}
+            // Likewise a start that ended without an outcome, which only a defect causes.
+            Some(Slot::Starting(outcome)) if outcome.borrow().is_some() || outcome.has_changed().is_ok() => {
+                return Ok(Look::Wait(outcome.clone()));
+            }
+            Some(Slot::Live { .. } | Slot::Starting(_)) | None => {}
         }
         let now = Instant::now();
         if let Some(until) = rooms.failures.get(&room).and_then(|failures| failures.until).filter(|until| *until > now) {
@@ -145,12 +147,19 @@ impl Registry {
                     // It is idle and ends by itself; the next message that it gets is this one.
                     let _ = actor.cast(RoomMsg::Own(Own::Drain));
                 }
-                rooms.actors.insert(actor.get_id(), room);
-                rooms.slots.insert(room, Slot::Live { address: address.clone(), actor });
+                if actor.get_status() >= ActorStatus::Stopping {
+                    // It ended before it could be entered; the supervisor's word on that may have come and gone.
+                    rooms.slots.remove(&room);
+                    self.ended.notify_waiters();
+                } else {
+                    rooms.actors.insert(actor.get_id(), room);
+                    rooms.slots.insert(room, Slot::Live { address: address.clone(), actor });
+                }
                 Ok(address)
             }
             Err(rejection) => {
                 rooms.slots.remove(&room);
+                self.ended.notify_waiters();
                 Err(rejection)
             }
         }
@@ -224,7 +233,11 @@ impl Registry {
                 let ended = self.ended.notified();
                 tokio::pin!(ended);
                 ended.as_mut().enable();
-                if self.rooms.lock().actors.is_empty() {
+                let settled = {
+                    let rooms = self.rooms.lock();
+                    rooms.actors.is_empty() && !rooms.slots.values().any(|slot| matches!(slot, Slot::Starting(_)))
+                };
+                if settled {
                     return;
                 }
                 ended.await;

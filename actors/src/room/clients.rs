@@ -3,7 +3,7 @@
 //! Per `(user, client)` the highest number and the newest outcomes; everything older, and clients that are not remembered, is answered
 //! by the journal, so that a command is recognised at any age.
 
-use crate::room::message::Op;
+use crate::room::message::{Inquiry, Op};
 use std::collections::{HashMap, VecDeque};
 use tripsync_domain::{ClientId, CommandNumber, Conflict, Seq, UserId};
 
@@ -47,8 +47,10 @@ struct Client {
 #[derive(Default)]
 pub(crate) struct Clients {
     known: HashMap<ClientKey, Client>,
-    /// Commands of clients about whom the journal was asked, in order.
+    /// Commands of clients about whom the journal was asked, in order; the question is about the first.
     waiting: HashMap<ClientKey, VecDeque<Op>>,
+    /// Rises with each [`Clients::reset`], so that an answer to what was asked before is recognised.
+    round: u64,
     uses: u64,
 }
 
@@ -73,21 +75,25 @@ impl Clients {
         client.last = client.last.max(last.unwrap_or_default());
     }
 
-    /// A command was applied.
-    pub(crate) fn applied(&mut self, key: ClientKey, applied: Applied) {
+    /// A command was applied. What is not durable is never forgotten: the journal does not have it yet.
+    pub(crate) fn applied(&mut self, key: ClientKey, applied: Applied, durable: Seq) {
         let client = self.known.entry(key).or_default();
         client.last = client.last.max(applied.n);
         client.recent.push_back(applied);
-        if client.recent.len() > RECENT_MAX {
+        while client.recent.len() > RECENT_MAX && client.recent.front().is_some_and(|oldest| oldest.seq <= durable) {
             client.recent.pop_front();
         }
     }
 
-    /// Parks a command until the journal has answered; true for the first one, for which it has to be asked.
-    pub(crate) fn park(&mut self, key: ClientKey, op: Op) -> bool {
-        let queue = self.waiting.entry(key).or_default();
-        queue.push_back(op);
-        queue.len() == 1
+    /// Parks a command until the journal has answered.
+    pub(crate) fn park(&mut self, key: ClientKey, op: Op) -> Inquiry {
+        self.waiting.entry(key).or_default().push_back(op);
+        Inquiry { key, round: self.round }
+    }
+
+    /// Whether any command is parked.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Whether commands of this client are parked, so that a further one must queue behind them.
@@ -95,9 +101,9 @@ impl Clients {
         self.waiting.contains_key(&key)
     }
 
-    /// The parked commands of a client, in order.
-    pub(crate) fn unpark(&mut self, key: ClientKey) -> VecDeque<Op> {
-        self.waiting.remove(&key).unwrap_or_default()
+    /// The parked commands that an answer of the journal is about, in order; none if they were given up meanwhile.
+    pub(crate) fn unpark(&mut self, Inquiry { key, round }: Inquiry) -> VecDeque<Op> {
+        if round == self.round { self.waiting.remove(&key).unwrap_or_default() } else { VecDeque::new() }
     }
 
     /// Forgets the clients that were idle longest, down to `max`; never one with a command that is not durable.
@@ -112,6 +118,7 @@ impl Clients {
 
     /// Forgets what was learnt (the working state was lost) and returns what is parked.
     pub(crate) fn reset(&mut self) -> Vec<Op> {
+        self.round += 1;
         self.known.clear();
         self.waiting.drain().flat_map(|(_, queue)| queue).collect()
     }

@@ -1,9 +1,8 @@
 //! The output gate: what may leave only after what it was decided upon is durable.
 
-use crate::ports::SessionSink;
-use crate::room::message::{From, Outcome, Read, RoomView};
+use crate::room::members::Ticket;
+use crate::room::message::{From, Link, Outcome, Read, RoomView};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use tripsync_domain::protocol::Position;
 use tripsync_domain::{ClientId, CommandNumber, Rejection, Seq, SessionId, UserId};
@@ -26,12 +25,14 @@ pub(crate) enum Output {
     /// A session's `joined`.
     Joined {
         session: SessionId,
+        /// Which joining of the session it belongs to; it is void if the session left or joined anew meanwhile.
+        ticket: Ticket,
         since: Option<Position>,
         /// The encoded view, when the session gets the state; otherwise it gets the events since `since`.
         state: Option<bytes::Bytes>,
     },
     /// A session that may not know of the room.
-    Denied(Arc<dyn SessionSink>),
+    Denied(Link),
     /// A reader's answer.
     View { read: Read, view: Box<Result<RoomView, Rejection>> },
     /// A snapshot to keep.

@@ -3,10 +3,11 @@
 use crate::config::EngineConfig;
 use crate::ports::{Journal, JournalError, Opened};
 use crate::room::log::{Log, Recent};
+use serde::de::IgnoredAny;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tripsync_domain::protocol::EventRecord;
-use tripsync_domain::{EventMeta, NodeId, RoomId, RoomKind, Seq};
+use tripsync_domain::{EventMeta, NodeId, RoomId, RoomKind, Seq, Timestamp};
 
 /// The version of the state encoding that this program writes. A snapshot of another version is ignored and replayed instead.
 pub(crate) const SNAPSHOT_VERSION: u16 = 1;
@@ -46,7 +47,13 @@ pub(crate) async fn load<K: RoomKind>(
     };
     let mut ring: VecDeque<Recent> = VecDeque::new();
     let mut ring_bytes = 0;
-    let mut at = start;
+    let (mut at, mut last_at) = (start, Timestamp::default());
+    if start == last && last > Seq(0) {
+        // Nothing to replay; but time must go on from the last event.
+        let newest = journal.read(room, Seq(last.0 - 1), last, 1).await?;
+        let newest = newest.first().and_then(|stored| EventRecord::<IgnoredAny>::decode(&stored.bytes).ok());
+        last_at = newest.map_or(last_at, |record| record.at);
+    }
     while at < last {
         let page = journal.read(room, at, last, PAGE).await?;
         if page.is_empty() {
@@ -67,8 +74,8 @@ pub(crate) async fn load<K: RoomKind>(
                 let Some(old) = ring.pop_front() else { break };
                 ring_bytes -= old.bytes.len();
             }
-            at = stored.seq;
+            (at, last_at) = (stored.seq, record.at);
         }
     }
-    Ok(Some(Loaded { log: Log::new(room, epoch, state, last, ring), snapshot: start }))
+    Ok(Some(Loaded { log: Log::new(room, epoch, state, last, last_at, ring), snapshot: start }))
 }

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::{
-    Audience, ClientId, CommandNumber, Conflict, Ctx, Decision, Epoch, EventMeta, Projection, Rejection, RoomId, RoomKind, Seq, Timestamp,
-    UserId,
+    Audience, ClientId, CommandNumber, Conflict, Ctx, Decision, Effect, Epoch, EventMeta, Projection, Rejection, RoomId, RoomKind, Seq,
+    Timestamp, UserId,
 };
 
 /// A record as it goes to sessions.
@@ -25,6 +25,7 @@ struct Pending<E> {
     event: E,
     recent: Recent,
     command: Option<CommandKey>,
+    effects: Vec<Effect>,
 }
 
 /// An event that became durable.
@@ -32,6 +33,8 @@ pub(crate) struct Durable<E> {
     pub(crate) meta: EventMeta,
     pub(crate) event: E,
     pub(crate) recent: Recent,
+    /// Made from the state right after the event, so that they tell nothing that is not durable.
+    pub(crate) effects: Vec<Effect>,
 }
 
 fn is_access(change: &Projection) -> bool {
@@ -63,7 +66,9 @@ pub(crate) struct Identity {
 /// - `state`: changed by [`Log::judge`] only; includes pending events.
 /// - `decided`: the last seq of `state`; raised by `judge`.
 /// - `pending`: filled by `judge`, taken from the front by [`Log::commit`]; its first `in_flight` entries are with the lane.
-/// - `access_changed`: set by [`Log::submit`] when the append changes who may be here, for the commit that follows.
+/// - `access_changed`: set by [`Log::submit`] to whether the append changes who may be here, for the commit that follows; true before,
+///   when nothing is known of the events.
+/// - `last_at`: when the last event of `state` was judged.
 /// - `ring`: filled by `commit`, bounded in events and bytes.
 pub(crate) struct Log<K: RoomKind> {
     pub(crate) room: RoomId,
@@ -80,20 +85,9 @@ pub(crate) struct Log<K: RoomKind> {
 
 impl<K: RoomKind> Log<K> {
     /// A log at a durable state.
-    pub(crate) fn new(room: RoomId, epoch: Epoch, state: K::State, at: Seq, ring: VecDeque<Recent>) -> Self {
+    pub(crate) fn new(room: RoomId, epoch: Epoch, state: K::State, at: Seq, last_at: Timestamp, ring: VecDeque<Recent>) -> Self {
         let ring_bytes = ring.iter().map(|recent| recent.bytes.len()).sum();
-        Self {
-            room,
-            epoch,
-            state,
-            decided: at,
-            pending: VecDeque::new(),
-            in_flight: 0,
-            ring,
-            ring_bytes,
-            last_at: Timestamp::default(),
-            access_changed: false,
-        }
+        Self { room, epoch, state, decided: at, pending: VecDeque::new(), in_flight: 0, ring, ring_bytes, last_at, access_changed: true }
     }
 
     /// The last seq of the working state.
@@ -147,15 +141,18 @@ impl<K: RoomKind> Log<K> {
                 return Verdict::Broken;
             };
             let event = record.ev;
-            let evolved = catch_unwind(AssertUnwindSafe(|| K::evolve(&mut self.state, &meta, &event)));
-            if evolved.is_err() {
+            let evolved = catch_unwind(AssertUnwindSafe(|| {
+                K::evolve(&mut self.state, &meta, &event);
+                (K::audience(&event), K::effects(&self.state, &meta, &event))
+            }));
+            let Ok((audience, effects)) = evolved else {
                 return Verdict::Broken;
-            }
-            let recent = Recent { seq: meta.seq, audience: K::audience(&event), bytes: bytes.into() };
+            };
+            let recent = Recent { seq: meta.seq, audience, bytes: bytes.into() };
             let command =
                 identity.filter(|_| index == last).map(|Identity { client, n, fingerprint }| CommandKey { client, n, fingerprint });
             self.decided = meta.seq;
-            self.pending.push_back(Pending { meta, event, recent, command });
+            self.pending.push_back(Pending { meta, event, recent, command, effects });
         }
         debug_assert_eq!(K::validate(&self.state), Ok(()), "an invariant is broken by {command:?}");
         Verdict::Decided { seq: self.decided, conflicts }
@@ -189,11 +186,30 @@ impl<K: RoomKind> Log<K> {
         self.in_flight = 0;
         committed
             .into_iter()
-            .map(|Pending { meta, event, recent, .. }| {
+            .map(|Pending { meta, event, recent, effects, .. }| {
                 self.remember(recent.clone(), config);
-                Durable { meta, event, recent }
+                Durable { meta, event, recent, effects }
             })
             .collect()
+    }
+
+    /// Records that are in the journal, as the events that they are. Their effects see the present state, which is durable too.
+    pub(crate) fn read_back(&self, records: Vec<Recent>) -> Vec<Durable<K::Event>> {
+        let read = |recent: Recent| {
+            // The state was made from the same bytes, so they can be read.
+            let record: EventRecord<K::Event> = EventRecord::decode(&recent.bytes).ok()?;
+            let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
+            let effects = K::effects(&self.state, &meta, &record.ev);
+            Some(Durable { meta, event: record.ev, recent, effects })
+        };
+        records.into_iter().filter_map(read).collect()
+    }
+
+    /// The record that is decided, but not known to be durable, under a seq.
+    pub(crate) fn pending_record(&self, seq: Seq) -> Option<&Bytes> {
+        let first = self.pending.front()?.meta.seq;
+        let index = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
+        self.pending.get(index).map(|pending| &pending.recent.bytes)
     }
 
     /// Puts a durable record into the ring.

@@ -1,12 +1,13 @@
 //! The sessions in a room and what is written to them.
 
 use crate::frame::{Frame, frame_of};
-use crate::ports::{Detached, Sent, SessionSink};
+use crate::ports::{Sent, SessionSink};
 use crate::room::log::Recent;
-use crate::room::message::{Cursor, SessionInfo};
+use crate::room::message::{Cursor, Link, SessionInfo};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Position, ServerFrame, encode_bare, encode_events};
 use tripsync_domain::{Audience, Epoch, ErrorCode, Role, RoomId, Seq, SessionId, UserId};
 
@@ -16,6 +17,10 @@ const FRAME_BYTES_MAX: usize = 256 * 1024;
 
 /// Answers to commands, by the session that asked.
 pub(crate) type Answers = HashMap<SessionId, (Arc<dyn SessionSink>, Vec<Frame>)>;
+
+/// Names one joining of a session: rises with each `joined` that is put at the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
 
 /// How a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,23 +38,13 @@ pub(crate) struct Member {
     pub(crate) info: Arc<SessionInfo>,
     pub(crate) role: Role,
     pub(crate) cursor: Arc<Cursor>,
+    /// What it said of itself before its `joined` was out; set by `presence`, taken by `start_session`.
+    pub(crate) said: Option<PresenceState>,
+    /// The state at which it came in or was last looked at: what changed access before that is settled.
+    entered: Seq,
     stage: Stage,
+    ticket: Ticket,
     link: Link,
-}
-
-/// The way to a session. Tells it when the room is gone, however that happens: also when the actor panics and is dropped.
-struct Link {
-    room: RoomId,
-    sink: Arc<dyn SessionSink>,
-    told: bool,
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        if !self.told {
-            self.sink.detached(self.room, Detached::Lost);
-        }
-    }
 }
 
 /// All sessions of a room. A dense list for the fan-out, with an index for everything else.
@@ -57,11 +52,12 @@ pub(crate) struct Members {
     room: RoomId,
     list: Vec<Member>,
     index: HashMap<SessionId, usize>,
+    tickets: u64,
 }
 
 impl Members {
     pub(crate) fn new(room: RoomId) -> Self {
-        Self { room, list: Vec::new(), index: HashMap::new() }
+        Self { room, list: Vec::new(), index: HashMap::new(), tickets: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -72,51 +68,80 @@ impl Members {
         self.index.get(&session).and_then(|index| self.list.get(*index))
     }
 
-    fn get_mut(&mut self, session: SessionId) -> Option<&mut Member> {
+    pub(crate) fn get_mut(&mut self, session: SessionId) -> Option<&mut Member> {
         self.index.get(&session).and_then(|index| self.list.get_mut(*index))
     }
 
-    /// Adds a session whose `joined` frame is to come. One that is in already stays in, and gets a new `joined`.
-    pub(crate) fn add(&mut self, info: Arc<SessionInfo>, sink: Arc<dyn SessionSink>, cursor: Arc<Cursor>, role: Role) {
-        if let Some(member) = self.get_mut(info.id) {
-            (member.stage, member.role, member.cursor) = (Stage::Joining, role, cursor);
-            return;
-        }
-        let link = Link { room: self.room, sink, told: false };
+    /// Adds a session that comes in at the state `at` and whose `joined` frame is to come ([`Self::ticket`]).
+    pub(crate) fn add(&mut self, info: Arc<SessionInfo>, link: Link, cursor: Arc<Cursor>, role: Role, at: Seq) {
+        // One that is in already starts over; its old seat hears no more.
+        self.remove(info.id);
         self.index.insert(info.id, self.list.len());
-        self.list.push(Member { info, role, cursor, stage: Stage::Joining, link });
+        self.list.push(Member { info, role, cursor, said: None, entered: at, stage: Stage::Joining, ticket: Ticket(0), link });
+    }
+
+    /// A ticket for the session's next `joined`, which voids those before.
+    pub(crate) fn ticket(&mut self, session: SessionId) -> Option<Ticket> {
+        let ticket = Ticket(self.tickets + 1);
+        self.get_mut(session)?.ticket = ticket;
+        self.tickets = ticket.0;
+        Some(ticket)
+    }
+
+    /// The session that a ticket was given to, unless it left or got another one since.
+    pub(crate) fn holder(&mut self, session: SessionId, ticket: Ticket) -> Option<&mut Member> {
+        self.get_mut(session).filter(|member| member.ticket == ticket)
     }
 
     /// Takes a session out, without telling it.
     pub(crate) fn remove(&mut self, session: SessionId) -> Option<Arc<SessionInfo>> {
+        let Member { info, link, .. } = self.take(session)?;
+        link.forget();
+        Some(info)
+    }
+
+    fn take(&mut self, session: SessionId) -> Option<Member> {
         let index = self.index.remove(&session)?;
-        let mut member = self.list.swap_remove(index);
+        let member = self.list.swap_remove(index);
         if let Some(moved) = self.list.get(index) {
             self.index.insert(moved.info.id, index);
         }
-        member.link.told = true;
-        Some(Arc::clone(&member.info))
+        Some(member)
     }
 
-    /// Takes sessions out that `which` says, with a `left` frame as their last from this room.
-    pub(crate) fn expel(&mut self, which: impl Fn(&Member) -> bool, code: ErrorCode, message: &str) -> Vec<Arc<SessionInfo>> {
-        let sessions: Vec<_> = self.list.iter().filter(|member| which(member)).map(|member| member.info.id).collect();
+    /// Takes a session out that was not told anything of the room yet, and gives back the way to it.
+    pub(crate) fn take_unstarted(&mut self, session: SessionId) -> Option<Link> {
+        let unstarted = |member: &Member| member.stage == Stage::Joining && member.cursor.get().is_none();
+        if self.get(session).is_some_and(unstarted) { self.take(session).map(|member| member.link) } else { None }
+    }
+
+    /// Takes sessions out that `which` says and that came in before `at`, with a `left` frame as their last from this room.
+    pub(crate) fn expel(&mut self, at: Seq, which: impl Fn(&Member) -> bool, code: ErrorCode, message: &str) -> Vec<Arc<SessionInfo>> {
+        let which = |member: &&Member| member.entered < at && which(member);
+        let sessions: Vec<_> = self.list.iter().filter(which).map(|member| member.info.id).collect();
         if sessions.is_empty() {
             return Vec::new();
         }
         let left = frame_of(&ServerFrame::Left { room: self.room, code, message: message.into(), retry_after_ms: None });
-        for session in &sessions {
-            if let Some(member) = self.get(*session) {
-                member.link.sink.send_always(std::slice::from_ref(&left));
-                member.link.sink.detached(self.room, Detached::Ended);
-            }
-        }
-        sessions.into_iter().filter_map(|session| self.remove(session)).collect()
+        let expel = |session| {
+            let Member { info, link, .. } = self.take(session)?;
+            link.sink.send_always(std::slice::from_ref(&left));
+            link.end();
+            Some(info)
+        };
+        sessions.into_iter().filter_map(expel).collect()
     }
 
-    /// A user's role has changed.
-    pub(crate) fn set_role(&mut self, user: UserId, role: Role) {
-        for member in self.list.iter_mut().filter(|member| member.info.card.user == user) {
+    /// Notes a session's role in the state `at`, with all that led there.
+    pub(crate) fn enter(&mut self, session: SessionId, role: Role, at: Seq) {
+        if let Some(member) = self.get_mut(session) {
+            (member.role, member.entered) = (role, at);
+        }
+    }
+
+    /// A user's role has changed at `at`; who came in later has the role of then.
+    pub(crate) fn set_role(&mut self, at: Seq, user: UserId, role: Role) {
+        for member in self.list.iter_mut().filter(|member| member.info.card.user == user && member.entered < at) {
             member.role = role;
         }
     }

@@ -1,7 +1,7 @@
 //! What one says to a room's actor.
 
 use crate::lane::Committed;
-use crate::ports::{SessionSink, StoredCommand};
+use crate::ports::{Detached, SessionSink, StoredCommand};
 use crate::room::clients::ClientKey;
 use bytes::Bytes;
 use std::any::Any;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Codec, Position};
-use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Rejection, Role, Seq, SessionId, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Rejection, Role, RoomId, Seq, SessionId, UserCard, UserId};
 
 /// A message to a room.
 pub enum RoomMsg {
@@ -46,12 +46,10 @@ pub enum RoomMsg {
 
 /// What a room tells itself, directly or through its lane.
 pub(crate) enum Own {
-    /// The outstanding append is decided.
-    Committed(Committed),
-    /// The journal's answer on a client's last number; outer `None` when it could not answer.
-    ClientKnown { key: ClientKey, last: Option<Option<CommandNumber>> },
-    /// The journal's answer on an old number; outer `None` when it could not answer.
-    CommandFound { op: Box<Op>, found: Option<Option<StoredCommand>> },
+    /// An append is decided. The epoch that it was made under tells it from one whose state was given up meanwhile.
+    Committed { epoch: Epoch, committed: Committed },
+    /// The journal's answer about a client whose commands are parked.
+    Looked { inquiry: Inquiry, found: Found },
     /// Presence is due.
     Tick,
     /// Look whether the room can rest.
@@ -62,6 +60,23 @@ pub(crate) enum Own {
     SnapshotSaved { seq: Seq, ok: bool },
     /// The server goes away: finish, snapshot, stop.
     Drain,
+}
+
+/// What the journal was asked for: `round` tells it from a question whose commands were given up meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inquiry {
+    pub(crate) key: ClientKey,
+    pub(crate) round: u64,
+}
+
+/// The journal's answer about a client.
+pub(crate) enum Found {
+    /// Its highest number.
+    Last(Option<CommandNumber>),
+    /// The first parked command, if it is stored.
+    Command(Option<StoredCommand>),
+    /// The journal could not answer.
+    Nothing,
 }
 
 /// Who a session is.
@@ -104,11 +119,48 @@ pub struct Join {
     /// Who.
     pub session: Arc<SessionInfo>,
     /// Where its frames go.
-    pub sink: Arc<dyn SessionSink>,
+    pub(crate) link: Link,
     /// Its place in the room, kept up to date by the room.
     pub cursor: Arc<Cursor>,
     /// What the client has already.
     pub since: Option<Position>,
+}
+
+impl Join {
+    /// A session that enters a room.
+    #[must_use]
+    pub fn new(room: RoomId, session: Arc<SessionInfo>, sink: Arc<dyn SessionSink>, cursor: Arc<Cursor>, since: Option<Position>) -> Self {
+        Self { session, link: Link { room, sink, told: false }, cursor, since }
+    }
+}
+
+/// The way to a session that is in a room or on its way in. Dropped, it tells the session that the room is gone, however that
+/// happens: also when the actor panics, and also for a join that nobody will read any more.
+pub(crate) struct Link {
+    room: RoomId,
+    pub(crate) sink: Arc<dyn SessionSink>,
+    told: bool,
+}
+
+impl Link {
+    /// The session is out for good, and was told why.
+    pub(crate) fn end(mut self) {
+        self.told = true;
+        self.sink.detached(self.room, Detached::Ended);
+    }
+
+    /// The session went by itself.
+    pub(crate) fn forget(mut self) {
+        self.told = true;
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if !self.told {
+            self.sink.detached(self.room, Detached::Lost);
+        }
+    }
 }
 
 /// A command, parsed for the room's kind by [`crate::engine::RoomRef::parse`].

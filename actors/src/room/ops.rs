@@ -4,17 +4,18 @@ use super::{Phase, Room};
 use crate::frame::{Frame, frame_of};
 use crate::lane::Committed;
 use crate::ports::{Refusal, StoredCommand};
-use crate::room::clients::{Applied, ClientKey, Standing};
+use crate::room::clients::{Applied, Standing};
 use crate::room::gate::{Asker, Output};
 use crate::room::log::{Identity, Verdict};
 use crate::room::members::Answers;
-use crate::room::message::{From, Op, Outcome, Own, Parsed, RoomMsg};
+use crate::room::message::{Found, From, Inquiry, Op, Outcome, Own, Parsed, RoomMsg};
 use ractor::ActorProcessingErr;
 use serde::de::IgnoredAny;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tripsync_domain::protocol::{EventRecord, ServerFrame};
-use tripsync_domain::{ClientId, CommandNumber, Ctx, ErrorCode, ItemId, Rejection, RoomKind, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Ctx, Epoch, ErrorCode, ItemId, Rejection, RoomKind, UserCard, UserId};
 
 /// Commands that broke the rules and are remembered.
 const POISON_MAX: usize = 64;
@@ -36,8 +37,7 @@ impl<K: RoomKind> Room<K> {
     pub(super) fn op(&mut self, op: Op) {
         self.last_use = Instant::now();
         let Some(author) = self.author(&op) else {
-            let rejection = Rejection::new(ErrorCode::NotJoined, "join the room first");
-            self.answer(Asker::of(op, None).0, Err(rejection));
+            self.answer(Asker::of(op, None).0, Err(not_joined()));
             return;
         };
         if self.phase == Phase::Reloading {
@@ -61,11 +61,13 @@ impl<K: RoomKind> Room<K> {
         match self.clients.standing(key, n) {
             Standing::New => self.judge(op, author),
             Standing::Applied(applied) => self.repeat(op, author.user, &applied),
-            Standing::Old => self.look_up(op, author.user),
+            Standing::Old => {
+                let inquiry = self.clients.park(key, op);
+                self.look_up(inquiry, n);
+            }
             Standing::Unknown => {
-                if self.clients.park(key, op) {
-                    self.ask_about(key);
-                }
+                let inquiry = self.clients.park(key, op);
+                self.ask_about(inquiry);
             }
         }
     }
@@ -78,53 +80,63 @@ impl<K: RoomKind> Room<K> {
     }
 
     /// Asks the journal for a client's highest number; its commands wait meanwhile.
-    fn ask_about(&self, key: ClientKey) {
+    fn ask_about(&self, inquiry: Inquiry) {
         let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
         tokio::spawn(async move {
-            let last = shared.journal.last_command(room, key.0, key.1).await.ok();
+            let (user, client) = inquiry.key;
+            let found = shared.journal.last_command(room, user, client).await.map_or(Found::Nothing, Found::Last);
             // A room that is gone has answered by being gone: the session joins again and sends again.
-            let _ = myself.cast(RoomMsg::Own(Own::ClientKnown { key, last }));
+            let _ = myself.cast(RoomMsg::Own(Own::Looked { inquiry, found }));
         });
     }
 
-    pub(super) fn client_known(&mut self, key: ClientKey, last: Option<Option<CommandNumber>>) {
-        let waiting = self.clients.unpark(key);
-        let Some(last) = last else {
-            for op in waiting {
-                self.answer(Asker::of(op, Some(key.0)).0, Err(retry()));
-            }
+    /// Asks the journal for a client's command with an old number. What the client sends after it waits too, so that a queue that is
+    /// sent again is judged in its order.
+    fn look_up(&self, inquiry: Inquiry, n: CommandNumber) {
+        let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
+        tokio::spawn(async move {
+            let (user, client) = inquiry.key;
+            let found = shared.journal.find_command(room, user, client, n).await.map_or(Found::Nothing, Found::Command);
+            let _ = myself.cast(RoomMsg::Own(Own::Looked { inquiry, found }));
+        });
+    }
+
+    /// The journal has answered about a client: its commands go on.
+    pub(super) fn looked(&mut self, inquiry: Inquiry, found: Found) {
+        let mut waiting = self.clients.unpark(inquiry);
+        if waiting.is_empty() {
             return;
-        };
-        if self.phase == Phase::Live {
-            self.clients.learn(key, last);
         }
-        for op in waiting {
-            self.op(op);
+        match found {
+            Found::Last(last) => self.clients.learn(inquiry.key, last),
+            Found::Command(stored) => {
+                if let Some(op) = waiting.pop_front() {
+                    self.looked_up(op, stored);
+                }
+            }
+            Found::Nothing => {
+                for op in std::mem::take(&mut waiting) {
+                    self.answer(Asker::of(op, Some(inquiry.key.0)).0, Err(retry()));
+                }
+            }
         }
+        self.take_up(waiting);
         self.clients.shrink(self.shared.config.clients_max, self.log.durable());
     }
 
-    /// Asks the journal for a command with an old number.
-    fn look_up(&self, op: Op, user: UserId) {
-        let Some((client, n)) = op.id else { return };
-        let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
-        tokio::spawn(async move {
-            let found = shared.journal.find_command(room, user, client, n).await.ok();
-            let _ = myself.cast(RoomMsg::Own(Own::CommandFound { op: Box::new(op), found }));
-        });
+    /// Goes on with commands that waited. One that has to wait again holds up those behind it.
+    fn take_up(&mut self, waiting: VecDeque<Op>) {
+        for op in waiting {
+            self.op(op);
+        }
     }
 
-    pub(super) fn command_found(&mut self, op: Op, found: Option<Option<StoredCommand>>) {
-        let Some(author) = self.author(&op) else {
-            self.answer(Asker::of(op, None).0, Err(Rejection::new(ErrorCode::NotJoined, "join the room first")));
+    fn looked_up(&mut self, op: Op, stored: Option<StoredCommand>) {
+        let (Some(author), Some((client, n))) = (self.author(&op), op.id) else {
+            self.answer(Asker::of(op, None).0, Err(not_joined()));
             return;
         };
-        let Some(found) = found.filter(|_| self.phase == Phase::Live) else {
-            self.answer(Asker::of(op, Some(author.user)).0, Err(retry()));
-            return;
-        };
-        let Some((client, n)) = op.id else { return };
-        match found {
+        match stored {
             Some(stored) => {
                 // Only the conflicts are needed, whatever the event is.
                 let conflicts = EventRecord::<IgnoredAny>::decode(&stored.bytes).map(|record| record.conflicts).unwrap_or_default();
@@ -181,7 +193,7 @@ impl<K: RoomKind> Room<K> {
             Verdict::Decided { seq, conflicts } => {
                 if let Some(Identity { client, n, fingerprint }) = identity {
                     let applied = Applied { n, seq, fingerprint, conflicts: conflicts.clone() };
-                    self.clients.applied((asker.user, client), applied);
+                    self.clients.applied((asker.user, client), applied, self.log.durable());
                 }
                 self.gate.push(at, Output::Applied(asker, Outcome { seq, repeated: false, conflicts }));
             }
@@ -211,9 +223,9 @@ impl<K: RoomKind> Room<K> {
     }
 
     /// The outstanding append is decided.
-    pub(super) fn committed(&mut self, committed: Committed) -> Result<(), ActorProcessingErr> {
-        if self.phase != Phase::Live {
-            // The answer to an append of a state that is given up already; the reload reads what became of it.
+    pub(super) fn committed(&mut self, epoch: Epoch, committed: Committed) -> Result<(), ActorProcessingErr> {
+        if self.phase != Phase::Live || epoch != self.log.epoch {
+            // About an append of a state that is given up; the reload reads, or has read, what became of it.
             return Ok(());
         }
         match committed {
@@ -272,6 +284,10 @@ impl<K: RoomKind> Room<K> {
 
 pub(super) fn retry() -> Rejection {
     Rejection::new(ErrorCode::Retry, "the journal is not available; send it again under the same number").retry_after_ms(500)
+}
+
+fn not_joined() -> Rejection {
+    Rejection::new(ErrorCode::NotJoined, "join the room first")
 }
 
 fn internal() -> Rejection {

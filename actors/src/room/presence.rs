@@ -43,6 +43,11 @@ impl Board {
         }
     }
 
+    /// Whether a device is here.
+    pub(crate) fn has(&self, user: UserId, session: SessionId) -> bool {
+        self.users.get(&user).is_some_and(|present| present.devices.contains_key(&session))
+    }
+
     /// A device says what its user does.
     pub(crate) fn update(&mut self, user: UserId, session: SessionId, state: PresenceState) {
         self.changes += 1;
@@ -50,6 +55,14 @@ impl Board {
             *device = (state, self.changes);
             self.dirty.insert(user);
         }
+    }
+
+    /// Ends the grace of users who may not be here any more.
+    pub(crate) fn forget_missing(&mut self, gone: impl Fn(UserId) -> bool) {
+        for user in self.users.iter().filter(|(user, present)| present.devices.is_empty() && gone(**user)).map(|(user, _)| *user) {
+            self.dirty.insert(user);
+        }
+        self.users.retain(|user, present| !present.devices.is_empty() || !gone(*user));
     }
 
     /// A device is gone; when it was the user's last and it dropped without a goodbye, the user stays for the grace.

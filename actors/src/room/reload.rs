@@ -5,19 +5,14 @@
 
 use super::ops::retry;
 use super::{Loaded, Phase, Room, load};
-use crate::ports::Detached;
 use crate::room::gate::{Asker, Output};
-use crate::room::log::Recent;
-use crate::room::members::Answers;
-use crate::room::message::{From, Outcome, Own, RoomMsg};
+use crate::room::message::{Own, RoomMsg};
 use ractor::ActorProcessingErr;
-use serde::de::IgnoredAny;
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tripsync_domain::protocol::EventRecord;
-use tripsync_domain::{ClientId, CommandNumber, ErrorCode, Rejection, RoomKind, Seq, UserId};
+use tripsync_domain::{ErrorCode, Rejection, RoomKind, Seq};
 
 /// Between attempts to read the journal: doubles from the first to the last of these.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -63,31 +58,33 @@ impl<K: RoomKind> Room<K> {
         self.snapshot = snapshot;
         self.view = None;
         self.phase = Phase::Live;
-        let waiting = self.gate.take();
-        let stored = missed.as_ref().map(|missed| stored_commands(missed)).unwrap_or_default();
+        let is_stored = |seq: Seq| {
+            let ours = old.pending_record(seq);
+            let theirs = missed.iter().flatten().find(|recent| recent.seq == seq);
+            seq <= announced || ours.zip(theirs).is_some_and(|(ours, theirs)| *ours == theirs.bytes)
+        };
+        let (known, waiting) = (missed.is_some(), self.gate.take());
+        let waiting: Vec<_> = waiting.into_iter().map(|(_, output)| judged(output, known, is_stored)).collect();
         match missed {
             Some(missed) => {
                 self.log.prepend(&mut old.take_ring(), announced, &self.shared.config);
-                self.members.deliver(self.log.epoch, &missed, Answers::new());
+                let missed = self.log.read_back(missed);
+                self.deliver(&missed, VecDeque::new());
+                self.recheck_access();
             }
             // More was stored than the ring holds, which takes a very large append: everybody starts over with the state.
-            None => self.members.users().into_iter().for_each(|(session, _)| self.rejoin(session)),
+            None => {
+                self.recheck_access();
+                self.members.users().into_iter().for_each(|(session, _)| self.rejoin(session));
+            }
         }
-        self.recheck_access();
-        for (_, output) in waiting {
+        for output in waiting {
             match output {
-                Output::Applied(asker, outcome) => {
-                    let seq = asker.id.and_then(|id| stored.get(&(asker.user, id.0, id.1)));
-                    let answer = match seq {
-                        Some(seq) => Ok(Outcome { seq: *seq, ..outcome }),
-                        None if outcome.repeated && outcome.seq <= announced => Ok(outcome),
-                        None => Err(unknown(&asker)),
-                    };
-                    self.answer(asker, answer);
-                }
-                Output::Refused(asker, _) => self.answer(asker, Err(retry())),
-                Output::Joined { session, .. } => self.rejoin(session),
-                Output::Denied(sink) => sink.detached(self.id, Detached::Lost),
+                Output::Applied(asker, outcome) => self.answer(asker, Ok(outcome)),
+                Output::Refused(asker, rejection) => self.answer(asker, Err(rejection)),
+                Output::Joined { session, ticket, since, .. } => self.join_anew(session, ticket, since),
+                // It may be let in now, so it asks again.
+                Output::Denied(link) => drop(link),
                 Output::View { read, .. } => self.read(read),
                 Output::Snapshot(_) => {}
             }
@@ -105,23 +102,19 @@ impl<K: RoomKind> Room<K> {
     }
 }
 
-/// The numbered commands among records: whose, and the seq of the last event of each.
-fn stored_commands(records: &[Recent]) -> HashMap<(UserId, ClientId, CommandNumber), Seq> {
-    let mut stored = HashMap::new();
-    for recent in records {
-        if let Ok(EventRecord { seq, by, client: Some(client), n: Some(n), .. }) = EventRecord::<IgnoredAny>::decode(&recent.bytes) {
-            stored.insert((by, client, n), seq);
+/// What waited at the gate, now that it is known what is stored. A refusal may rest on what is lost.
+fn judged(output: Output, known: bool, is_stored: impl Fn(Seq) -> bool) -> Output {
+    match output {
+        Output::Applied(asker, outcome) if !is_stored(outcome.seq) => {
+            let rejection = if known { retry() } else { unknown() };
+            Output::Refused(asker, rejection)
         }
+        Output::Refused(asker, _) => Output::Refused(asker, retry()),
+        Output::Applied(..) | Output::Joined { .. } | Output::Denied(_) | Output::View { .. } | Output::Snapshot(_) => output,
     }
-    stored
 }
 
-/// A command that is not in the journal. Without a number the caller cannot tell whether it was applied, and must look.
-fn unknown(asker: &Asker) -> Rejection {
-    match (&asker.from, asker.id) {
-        (From::Caller { .. }, None) => {
-            Rejection::new(ErrorCode::Retry, "the journal failed; the command was not applied").retry_after_ms(500)
-        }
-        _ => retry(),
-    }
+/// Whether the command is stored cannot be told here; sent again under its number it is answered.
+fn unknown() -> Rejection {
+    Rejection::new(ErrorCode::Retry, "the journal failed; the outcome is not known").retry_after_ms(500)
 }

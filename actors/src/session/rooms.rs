@@ -171,12 +171,7 @@ impl Session {
     /// Joins a room that was found, and goes on with what waited for that.
     fn enter(&mut self, index: usize, address: RoomRef) {
         let place = &mut self.places[index];
-        let join = Join {
-            session: Arc::clone(&self.info),
-            sink: Arc::clone(&place.seat) as _,
-            cursor: Arc::clone(&place.cursor),
-            since: place.since,
-        };
+        let join = Join::new(place.room, Arc::clone(&self.info), Arc::clone(&place.seat) as _, Arc::clone(&place.cursor), place.since);
         if address.tell(RoomMsg::Join(join)).is_err() {
             return self.come_back(index);
         }

@@ -129,7 +129,7 @@ impl FakeRoom {
     }
 
     pub(super) fn seat(&self) -> Arc<dyn SessionSink> {
-        Arc::clone(&self.kept.lock().joins.last().unwrap().sink)
+        Arc::clone(&self.kept.lock().joins.last().unwrap().link.sink)
     }
 
     pub(super) fn reached(&self, at: Position) {
