@@ -1,6 +1,6 @@
 //! A trip under test.
 
-use crate::trip::{Event, State, Trip};
+use crate::trip::{Event, Moved, State, Trip};
 use crate::{
     Conflict, Ctx, Decision, ErrorCode, EventMeta, ItemId, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId, command,
 };
@@ -65,6 +65,15 @@ impl Room {
             assert_eq!(rmp_serde::from_slice::<Event>(&rmp_serde::to_vec_named(event).unwrap()).unwrap(), *event);
             assert_eq!(serde_json::to_value(event).unwrap()["type"], event.tag());
             assert!(!Trip::describe(event).is_empty());
+            // Where an event says that an activity stands, it stands: clients place it by the event alone.
+            if let Event::ActivityMoved { activity, to, .. } | Event::ActivityUpdated { activity, moved: Some(Moved { to, .. }), .. } =
+                event
+            {
+                assert_eq!(self.state.slot(self.state.activity(*activity).unwrap()), *to, "{wire}");
+            }
+            if let Event::ActivityAdded { activity, after } = event {
+                assert_eq!(self.state.slot(self.state.activity(activity.id).unwrap()).after, *after, "{wire}");
+            }
         }
         Trip::validate(&self.state).unwrap_or_else(|broken| panic!("{broken} after {wire}"));
         Ok(decision)
