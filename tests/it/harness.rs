@@ -19,12 +19,16 @@
 //! when the test fails, and by a guardian process when the test binary itself is killed.
 
 mod backend;
+mod client;
+mod inside;
 mod postgres;
 mod server;
 mod tests;
 mod wait;
 
 pub(crate) use backend::{Backend, TestDatabase, for_each_backend};
+pub(crate) use client::Client;
+pub(crate) use inside::Inside;
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use server::Server;
 pub(crate) use wait::eventually;

@@ -10,3 +10,5 @@ mod docs;
 mod harness;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod ws;
