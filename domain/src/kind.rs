@@ -229,7 +229,8 @@ pub enum Projection {
         /// Who.
         user: UserId,
     },
-    /// One document of a collection that is too long to stay in the state (chat messages): replaces what was there.
+    /// One document of a collection that is too long to stay in the state (chat messages): replaces what was there with the same id
+    /// and seq. An id that is used again with another seq changes nothing: it cannot overwrite what is too old to be in the state.
     Item {
         /// The collection, such as `messages`.
         collection: &'static str,

@@ -59,7 +59,7 @@ const APPEND_AND_PROJECT: &str = append_sql!(
         SELECT i.room, i.collection, i.id, i.seq, i.doc
         FROM UNNEST($25::uuid[], $26::text[], $27::uuid[], $28::int8[], $29::text[]) AS i (room, collection, id, seq, doc)
         JOIN moved m ON m.id = i.room
-        ON CONFLICT (room, collection, id) DO UPDATE SET seq = excluded.seq, doc = excluded.doc
+        ON CONFLICT (room, collection, id) DO UPDATE SET doc = excluded.doc WHERE room_items.seq = excluded.seq
     )"
 );
 

@@ -183,7 +183,7 @@ async fn put_items(connection: &mut SqliteConnection, parts: &[&Part<'_>]) -> Re
         sql.push_values(chunk, |mut row, (part, (collection, id), (seq, doc))| {
             row.push_bind(part.append.room.0).push_bind(*collection).push_bind(id.0).push_bind(seq.to_db()).push_bind(doc.as_str());
         });
-        sql.push(" ON CONFLICT (room, collection, id) DO UPDATE SET seq = excluded.seq, doc = excluded.doc");
+        sql.push(" ON CONFLICT (room, collection, id) DO UPDATE SET doc = excluded.doc WHERE room_items.seq = excluded.seq");
         sql.build().persistent(chunk.len() <= ROWS_CACHED_MAX).execute(&mut *connection).await?;
     }
     Ok(())

@@ -62,7 +62,12 @@ pub(super) async fn projections_follow_the_events(subject: &dyn Subject) {
     };
     assert_eq!(subject.projected(room.id).await, expected);
 
-    assert_eq!(append(journal, &[with(room.plain(6..=6), vec![Projection::RoomGone])]).await, [Ok(())]);
+    // An id that is used again for something else does not overwrite what it named first.
+    let again = vec![message(hello, 6, "not hello")];
+    assert_eq!(append(journal, &[with(room.plain(6..=6), again)]).await, [Ok(())]);
+    assert_eq!(subject.projected(room.id).await, expected);
+
+    assert_eq!(append(journal, &[with(room.plain(7..=7), vec![Projection::RoomGone])]).await, [Ok(())]);
     assert_eq!(subject.projected(room.id).await.row, None, "a room that has ended is in no list");
     assert!(subject.projected(other.id).await.row.is_some());
 }

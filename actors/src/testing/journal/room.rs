@@ -88,7 +88,12 @@ impl Room {
                 self.members.remove(user);
             }
             Projection::Item { collection, id, seq, doc } => {
-                self.items.entry(collection).or_default().insert(*id, (*seq, doc.clone()));
+                let items = self.items.entry(collection).or_default();
+                // An id that is used again, with another seq, does not overwrite what it named first.
+                let (first, kept) = items.entry(*id).or_insert_with(|| (*seq, doc.clone()));
+                if *first == *seq {
+                    *kept = doc.clone();
+                }
             }
             Projection::RoomGone => self.row = None,
         }
