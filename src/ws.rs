@@ -170,7 +170,7 @@ impl Live {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY not set");
         }
-        let socket = self.socket(stream, &early, info, &credential, registration);
+        let socket = Box::new(self.socket(stream, &early, info, &credential, registration));
         // Its own task, sized for the socket alone.
         self.tasks.spawn(async move {
             socket.run().await;

@@ -52,9 +52,11 @@ impl From<Ending> for Over {
 
 impl Socket {
     /// Runs until the socket is closed and its session has left its rooms.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// Boxed, because a future holds what it is given twice; and so is its end, for which an idle socket need not have room.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let over = self.serve().await;
-        self.close(over).await;
+        Box::pin(self.close(over)).await;
     }
 
     async fn serve(&mut self) -> Over {
@@ -126,8 +128,8 @@ impl Socket {
     }
 
     /// Says goodbye as far as possible, and lets go of everything within a bounded time.
-    async fn close(self, over: Over) {
-        let Self { mut session, mut reader, outbox, codec, registration, .. } = self;
+    async fn close(self: Box<Self>, over: Over) {
+        let Self { mut session, mut reader, outbox, codec, registration, .. } = *self;
         match &over {
             Over::Ended(ending, code) => {
                 if !ending.comes_back() {
@@ -159,8 +161,7 @@ impl Socket {
                 // Closing while something unread is there would take the last frames back from the client's side.
                 reader.discard().await;
             };
-            // Boxed: an idle socket need not have room for its end.
-            let _ = timeout(GOODBYE_LIMIT, Box::pin(goodbye)).await;
+            let _ = timeout(GOODBYE_LIMIT, goodbye).await;
         }
         outbox.shutdown(Shutdown::Both);
         // Until here the socket counts as the user's.
@@ -200,4 +201,20 @@ fn close_frame(code: u16, reason: &str) -> Bytes {
     frame.extend_from_slice(&code.to_be_bytes());
     frame.extend_from_slice(reason);
     frame.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that a function gives.
+    const fn future_bytes<T, F: Future>(_: &impl Fn(T) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_socket_is_small() {
+        let bytes = future_bytes(&Socket::run) + size_of::<Socket>();
+        assert!(bytes <= 1_536, "a socket's task has {bytes} bytes; its read buffer is 4 KiB besides");
+    }
 }
