@@ -96,6 +96,8 @@ pub struct Running {
     pub app: App,
     /// The accept loops; they end first.
     accepting: TaskTracker,
+    /// Ends them.
+    closing: CancellationToken,
     shutdown: Shutdown,
     /// Held until the end: a second process on the same SQLite file would break the rule of one owner per room.
     _lock: Option<lock::DatabaseLock>,
@@ -112,12 +114,12 @@ impl std::fmt::Debug for AppState {
 /// # Errors
 /// [`StartError`], each saying what to change.
 pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartError> {
-    prepare_folder(&config.data_dir)?;
+    prepare_folder(&config.data_dir, "data_dir")?;
     let signing_key = load_signing_key(&config)?;
     let lock = lock::DatabaseLock::take(&config.database_url())?;
     let db = open_database(&config).await?;
 
-    // Bound before anything else runs: a taken port is the commonest mistake.
+    // After the database, so that an open port means that requests will be answered.
     let http = bind(&config.http.listen, "http.listen").await?;
     let metrics = match config.metrics.listen.as_str() {
         "" => None,
@@ -163,29 +165,33 @@ fn serve(
 ) -> Running {
     let accepting = TaskTracker::new();
     let limits = AcceptLimits { connections_max: app.config.http.connections_max, header_timeout: app.config.http.header_timeout };
-    let draining = app.draining.clone();
-    accepting.spawn(accept(http.0, crate::http::router(&app), limits, draining.clone(), app.tasks.clone()));
+    let closing = CancellationToken::new();
+    accepting.spawn(accept(http.0, crate::http::router(&app), limits, closing.clone(), app.tasks.clone()));
     let metrics_at = metrics.map(|(listener, address)| {
         let limits = AcceptLimits { connections_max: 64, ..limits };
-        accepting.spawn(accept(listener, telemetry::metrics_router(), limits, draining.clone(), app.tasks.clone()));
-        accepting.spawn(telemetry::upkeep(draining.clone()));
+        accepting.spawn(accept(listener, telemetry::metrics_router(), limits, closing.clone(), app.tasks.clone()));
+        accepting.spawn(telemetry::upkeep(closing.clone()));
         address
     });
-    accepting.spawn(Arc::clone(&app.live).follow_revoked(app.auth.clone(), draining.clone()));
-    accepting.spawn(app.auth.clone().follow_revoked(draining.clone()));
-    accepting.spawn(app.auth.clone().sweep(draining));
+    accepting.spawn(Arc::clone(&app.live).follow_revoked(app.auth.clone(), closing.clone()));
+    accepting.spawn(app.auth.clone().follow_revoked(closing.clone()));
+    accepting.spawn(app.auth.clone().sweep(closing.clone()));
     accepting.close();
-    Running { http: http.1, metrics: metrics_at, app, accepting, shutdown, _lock: lock }
+    Running { closing, http: http.1, metrics: metrics_at, app, accepting, shutdown, _lock: lock }
 }
 
 impl Running {
-    /// Runs until told to end: first nothing new is accepted and readiness is 503, then running requests and sockets get
-    /// `http.drain_timeout` to finish (or until [`Shutdown::force`]), then the database is closed.
+    /// Runs until told to end: readiness is 503 for `http.drain_delay`, then nothing new is accepted, then running requests and
+    /// sockets get `http.drain_timeout` to finish, then the database is closed. [`Shutdown::force`] cuts every wait short.
     pub async fn wait(self) {
         self.shutdown.drain.cancelled().await;
         tracing::info!("shutting down");
         let app = self.app;
         app.draining.cancel();
+        let delay = tokio::time::sleep(app.config.http.drain_delay);
+        // Either way the next step is the same.
+        let _ = self.shutdown.force.run_until_cancelled(delay).await;
+        self.closing.cancel();
         app.live.drain();
         self.accepting.wait().await;
         app.tasks.close();
@@ -231,11 +237,11 @@ pub async fn open_database(config: &Config) -> Result<Db, StoreError> {
     Ok(db)
 }
 
-/// Makes the data folder, for its owner only.
+/// Makes the folder that a configuration key asks for, for its owner only.
 ///
 /// # Errors
 /// [`StartError::Io`].
-pub fn prepare_folder(path: &Path) -> Result<(), StartError> {
+pub fn prepare_folder(path: &Path, key: &str) -> Result<(), StartError> {
     if path.is_dir() {
         return Ok(());
     }
@@ -246,7 +252,7 @@ pub fn prepare_folder(path: &Path) -> Result<(), StartError> {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
     }
-    builder.create(path).map_err(|source| io_error(format!("cannot make {} (data_dir)", path.display()), source))
+    builder.create(path).map_err(|source| io_error(format!("cannot make {} ({key})", path.display()), source))
 }
 
 async fn bind(listen: &str, key: &str) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -77,6 +77,9 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
     /// Host names that are answered; empty for all.
     pub trusted_hosts: Vec<String>,
+    /// Time between readiness 503 and the end of accepting.
+    #[serde(with = "value::span")]
+    pub drain_delay: Duration,
     /// Time for what is running to finish after SIGTERM.
     #[serde(with = "value::span")]
     pub drain_timeout: Duration,

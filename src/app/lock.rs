@@ -19,7 +19,7 @@ impl DatabaseLock {
         }
         let database = sqlite_path(url)?;
         if let Some(parent) = database.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            super::prepare_folder(parent)?;
+            super::prepare_folder(parent, "database.url")?;
         }
         let mut name = database.into_os_string();
         name.push(".lock");

@@ -16,7 +16,7 @@ pub(super) struct MigrateArgs {
 #[expect(clippy::print_stdout, reason = "the answer")]
 pub(super) fn run(options: &Options, args: &MigrateArgs) -> Result<(), CliError> {
     let config = options.load_with_logging()?;
-    app::prepare_folder(&config.data_dir)?;
+    app::prepare_folder(&config.data_dir, "data_dir")?;
     let migrated = runtime()?.block_on(async {
         let db = Db::connect(&config.database_url(), &config.db_options()).await?;
         let before = db.schema_state().await?;

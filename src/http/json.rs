@@ -1,12 +1,14 @@
 //! Reading requests: JSON bodies, query strings, forms and path parameters, with typed problems that point at the mistake.
 
 use super::problem::{FieldError, Problem};
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use crate::app::App;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 use tripsync_domain::ErrorCode;
@@ -47,26 +49,41 @@ pub(crate) fn media(headers: &HeaderMap) -> Media {
     }
 }
 
-/// Reads the whole body, up to the configured limit.
-pub(crate) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        let too_large = matches!(&rejection, BytesRejection::FailedToBufferBody(why) if why.status() == 413);
-        if too_large {
-            Problem::new(ErrorCode::TooLarge, "the body is larger than this server accepts")
-        } else {
-            Problem::new(ErrorCode::Malformed, "the body ended early")
+/// Bytes beyond the limit that are read and thrown away. Answering while the client still sends would close the connection
+/// under it, and with it goes the answer that says why.
+const DISCARD_BYTES_MAX: usize = 8 << 20;
+
+/// Reads the whole body, up to a limit.
+///
+/// # Errors
+/// `too_large` beyond it, `malformed` when the client stops sending.
+pub(crate) async fn body(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut kept = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::new(ErrorCode::Malformed, "the body ended early"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen <= limit {
+            kept.extend_from_slice(&data);
+        } else if seen > limit.saturating_add(DISCARD_BYTES_MAX) {
+            break;
         }
-    })
+    }
+    if seen > limit {
+        return Err(Problem::new(ErrorCode::TooLarge, format!("the body has more than {limit} bytes")));
+    }
+    Ok(kept.freeze())
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
+impl<T: DeserializeOwned> FromRequest<App> for ApiJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         if media(request.headers()) != Media::Json {
             return Err(not_json());
         }
-        parse(&body(request, state).await?).map(Self)
+        parse(&body(request.into_body(), app.config.http.body_bytes_max).await?).map(Self)
     }
 }
 
@@ -79,6 +96,11 @@ pub(crate) fn not_json() -> Problem {
 /// # Errors
 /// `malformed` when it is not JSON (with line and column), `unknown_field` or `invalid` with a pointer otherwise.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde reads a struct from an array too, by position; names are what the API documents.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        let _: serde::de::IgnoredAny = serde_json::from_slice(bytes).map_err(|error| shape(String::new(), &error))?;
+        return Err(Problem::invalid(vec![FieldError::invalid("", "must be an object")]));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer(error.path());

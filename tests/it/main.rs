@@ -11,4 +11,6 @@ mod harness;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod rest;
+#[cfg(test)]
 mod ws;

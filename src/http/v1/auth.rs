@@ -142,10 +142,7 @@ impl<T: serde::de::DeserializeOwned> FromRequest<App> for JsonOrForm<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         match json::media(request.headers()) {
             Media::Json => ApiJson::from_request(request, app).await.map(|ApiJson(value)| Self(value)),
-            Media::Form => match axum::extract::RawForm::from_request(request, app).await {
-                Ok(axum::extract::RawForm(bytes)) => form(&bytes).map(Self),
-                Err(_) => Err(Problem::new(ErrorCode::TooLarge, "the form is larger than this server accepts")),
-            },
+            Media::Form => form(&json::body(request.into_body(), app.config.http.body_bytes_max).await?).map(Self),
             Media::Other => {
                 Err(Problem::new(ErrorCode::UnsupportedMediaType, "send application/json or application/x-www-form-urlencoded"))
             }

@@ -9,6 +9,7 @@
 use crate::app::App;
 use crate::auth::extract::bearer;
 use crate::http::context::RequestContext;
+use crate::http::json;
 use crate::http::openapi::problem;
 use crate::http::problem::Problem;
 use crate::store::idempotency::{self, Claim};
@@ -68,9 +69,7 @@ async fn keyed(app: &App, key: &[u8], request: Request, next: Next) -> Result<Re
     }
     let user = bearer(request.headers()).and_then(|token| app.auth.authenticate_now(token).ok());
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, app.config.http.body_bytes_max)
-        .await
-        .map_err(|_| Problem::new(ErrorCode::TooLarge, "the body is larger than this server accepts"))?;
+    let body = json::body(body, app.config.http.body_bytes_max).await?;
 
     let address = parts.uri.path_and_query().map_or("", |whole| whole.as_str());
     let media = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);

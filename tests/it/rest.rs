@@ -1,0 +1,11 @@
+//! The REST API over real sockets, on both databases.
+
+mod accounts;
+mod client;
+mod idempotency;
+mod logins;
+mod openapi;
+mod system;
+mod wire;
+
+pub(crate) use client::Api;

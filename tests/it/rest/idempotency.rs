@@ -1,0 +1,109 @@
+//! `Idempotency-Key`.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::Connection as _;
+
+use super::Api;
+use super::client::{Answer, PASSWORD, send, text};
+use crate::harness::{Server, TestDatabase, for_each_backend};
+
+for_each_backend!(the_first_answer_is_given_again, keys_belong_to_users, nothing_secret_is_kept_in_clear, keys_have_bounds);
+
+async fn post(api: &Api, path: &str, key: &str, body: Value) -> Answer {
+    send(api.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
+}
+
+async fn the_first_answer_is_given_again(database: TestDatabase) {
+    let mut server = Server::on(&database).start().await;
+    let api = Api::of(&server);
+    let account = json!({"email": "ann@example.org", "password": PASSWORD});
+
+    // At once: one runs, the others hear that it is running or get its answer; nobody hears that the address is taken.
+    let attempts = (0..6).map(|_| post(&api, "/api/v1/auth/register", "k1", account.clone()));
+    let mut bodies = Vec::new();
+    for answer in futures_util::future::join_all(attempts).await {
+        if answer.status == 201 {
+            bodies.push(answer.body);
+        } else {
+            answer.problem("idempotency_key_in_use");
+        }
+    }
+    assert!(!bodies.is_empty());
+
+    server.kill().await;
+    server.restart().await;
+    let replay = post(&api, "/api/v1/auth/register", "k1", account.clone()).await;
+    assert_eq!(replay.header("idempotency-replayed"), Some("true"));
+    assert_eq!(replay.header("content-type"), Some("application/json"));
+    let replay = replay.ok(201);
+    assert!(bodies.iter().all(|body| *body == replay));
+
+    // A refusal by the rules is an answer too; under another key it is judged anew.
+    let taken = post(&api, "/api/v1/auth/register", "k2", account.clone()).await;
+    assert_eq!(taken.header("idempotency-replayed"), None);
+    let first_id = text(&taken.problem("already_exists")["request_id"]);
+    let again = post(&api, "/api/v1/auth/register", "k2", account).await;
+    assert_eq!(again.status, 409);
+    assert_eq!(text(&again.body["request_id"]), first_id);
+
+    // What trying again may mend is not kept.
+    let wrong = json!({"email": "nobody@example.org", "password": PASSWORD});
+    for _ in 0..2 {
+        let answer = post(&api, "/api/v1/auth/login", "k3", wrong.clone()).await;
+        assert_eq!(answer.header("idempotency-replayed"), None);
+        answer.problem("bad_credentials");
+    }
+}
+
+async fn keys_belong_to_users(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let api = Api::of(&server);
+    let (ann, bob) = (api.account("ann").await.api, api.account("bob").await.api);
+    let first = text(&post(&ann, "/api/v1/live/tickets", "k", json!({})).await.ok(201)["ticket"]);
+    let again = text(&post(&ann, "/api/v1/live/tickets", "k", json!({})).await.ok(201)["ticket"]);
+    assert_eq!(first, again);
+    let others = text(&post(&bob, "/api/v1/live/tickets", "k", json!({})).await.ok(201)["ticket"]);
+    assert_ne!(first, others);
+    post(&ann, "/api/v1/live/tickets", "k", json!({"x": 1})).await.problem("idempotency_key_reused");
+    post(&ann, "/api/v1/live/tickets?x=1", "k", json!({})).await.problem("idempotency_key_reused");
+    post(&ann, "/api/v1/auth/logout", "k", json!({})).await.problem("idempotency_key_reused");
+
+    // Strangers with the same key do not meet.
+    for email in ["carl@example.org", "dora@example.org"] {
+        let account = json!({"email": email, "password": PASSWORD});
+        assert_eq!(post(&api, "/api/v1/auth/register", "k", account).await.ok(201)["user"]["email"], email);
+    }
+}
+
+async fn nothing_secret_is_kept_in_clear(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let api = Api::of(&server);
+    let ann = post(&api, "/api/v1/auth/register", "k", json!({"email": "ann@example.org", "password": PASSWORD})).await.ok(201);
+    let kept: Vec<u8> = if database.url().starts_with("sqlite") {
+        let mut connection = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+        sqlx::query_scalar("SELECT answer FROM idempotency").fetch_one(&mut connection).await.unwrap()
+    } else {
+        let mut connection = sqlx::PgConnection::connect(database.url()).await.unwrap();
+        sqlx::query_scalar("SELECT answer FROM idempotency").fetch_one(&mut connection).await.unwrap()
+    };
+    assert!(kept.len() > 500);
+    for secret in [text(&ann["access_token"]), text(&ann["refresh_token"]), "ann@example.org".to_owned()] {
+        assert!(!kept.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+    }
+}
+
+async fn keys_have_bounds(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let ann = Api::of(&server).account("ann").await.api;
+    for key in ["", "with space", &"x".repeat(256)] {
+        let problem = post(&ann, "/api/v1/live/tickets", key, json!({})).await.problem("invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "Idempotency-Key");
+    }
+    // Elsewhere than on POST it means nothing.
+    for _ in 0..2 {
+        let answer = send(ann.request(Method::PATCH, "/api/v1/me").header("Idempotency-Key", "k").json(&json!({"bio": "x"}))).await;
+        assert_eq!(answer.header("idempotency-replayed"), None);
+        answer.ok(200);
+    }
+}
