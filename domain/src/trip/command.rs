@@ -95,8 +95,12 @@ pub struct Create {
 }
 
 patch! {
-    /// Changes the trip itself.
-    command UpdateDetails {}
+    /// Changes the trip itself. With a `status` it is `set_status` too, both or neither, and needs that command's rights.
+    command UpdateDetails {
+        /// The new status; allowed changes: [`TripStatus::may_become`].
+        #[serde(default, deserialize_with = "crate::trip::fields::present", skip_serializing_if = "Option::is_none")]
+        status: Option<TripStatus>,
+    }
     /// What changed about the trip itself.
     changes DetailChanges of Details {
         /// What it is called.

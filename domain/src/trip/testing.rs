@@ -204,6 +204,7 @@ impl<R: FnMut() -> u64> Dice<'_, R> {
 
     fn update_details(&mut self) -> UpdateDetails {
         UpdateDetails {
+            status: self.maybe(10, |dice| dice.one_of(TripStatus::ALL).unwrap_or_default()),
             title: self.maybe(30, Self::line),
             description: self.maybe(30, |dice| dice.maybe(80, Self::text)),
             destination: self.maybe(20, |dice| dice.maybe(80, Self::line)),

@@ -5,6 +5,7 @@ use crate::civil::Date;
 use crate::trip::command::{Create, SetStatus, UpdateDetails};
 use crate::trip::event::Event;
 use crate::trip::fields::{Field, Unseen};
+use crate::trip::rights::Action;
 use crate::trip::types::{Details, Member, TripStatus};
 use crate::{Ctx, Decision, ErrorCode, Rejection, Role};
 
@@ -39,8 +40,15 @@ pub(super) fn update(room: &Room<'_>, command: &UpdateDetails) -> Judgement {
     let changes = command.changes(&tracked.item);
     let mut unseen = Unseen::new(room.ctx, "/details".into(), &tracked.stamps);
     changes.note(&mut unseen);
-    let conflicts = unseen.conflicts;
-    Ok(Decision { events: vec![Event::DetailsUpdated { changes: Box::new(changes) }], conflicts })
+    let mut events = vec![Event::DetailsUpdated { changes: Box::new(changes) }];
+    let mut conflicts = unseen.conflicts;
+    if let Some(status) = command.status {
+        room.needs(Action::SetStatus)?;
+        let judged = set_status(room, SetStatus { status })?;
+        events.extend(judged.events);
+        conflicts.extend(judged.conflicts);
+    }
+    Ok(Decision { events, conflicts })
 }
 
 pub(super) fn set_status(room: &Room<'_>, command: SetStatus) -> Judgement {

@@ -69,6 +69,19 @@ fn status_follows_its_table() {
 }
 
 #[test]
+fn details_and_status_change_together_or_not_at_all() {
+    let mut room = Room::trip();
+    room.refused(ANA, json!({"type": "update_details", "title": "Porto", "status": "completed"}), Conflict, "/status");
+    room.refused(BEN, json!({"type": "update_details", "title": "Porto", "status": "active"}), Forbidden, "");
+    room.refused(ANA, json!({"type": "update_details", "title": "Porto", "status": null}), Invalid, "/status");
+    room.ok(ANA, json!({"type": "update_details", "title": "Porto", "status": "active"}));
+    let details = room.state.details().unwrap();
+    assert_eq!((details.title.as_str(), details.status), ("Porto", TripStatus::Active));
+    let tags: Vec<_> = room.journal.iter().rev().take(2).map(|(_, event)| event.tag()).collect();
+    assert_eq!(tags, ["status_changed", "details_updated"]);
+}
+
+#[test]
 fn a_deleted_trip_is_over() {
     let mut room = Room::trip();
     room.refused(BEN, json!({"type": "delete"}), Forbidden, "");
