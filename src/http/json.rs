@@ -183,10 +183,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
             Err(rejection) => {
                 let text = rejection.body_text();
                 let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-                // "name: what is wrong" or "unknown field `name`, …".
+                // "name: what is wrong" or "unknown field `name`, …", also behind the name.
                 let (name, detail) = text.split_once(": ").unwrap_or(("", text));
-                let unknown = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-                Err(match unknown {
+                let unknown = [text, detail].iter().find_map(|text| text.strip_prefix("unknown field `"));
+                Err(match unknown.and_then(|rest| rest.split('`').next()) {
                     Some(name) => Problem::new(ErrorCode::UnknownField, format!("there is no parameter {name}")).with_error(FieldError {
                         pointer: format!("?{name}"),
                         code: ErrorCode::UnknownField,

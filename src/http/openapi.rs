@@ -19,6 +19,7 @@ use utoipa::{OpenApi as _, PartialSchema, ToSchema};
     tags(
         (name = "auth", description = "Accounts and tokens."),
         (name = "me", description = "The caller's own account."),
+        (name = "trips", description = "Trips and what is in them. Writes are commands to the trip's room, as on sockets."),
         (name = "live", description = "The live socket."),
         (name = "system", description = "The server itself.")
     )

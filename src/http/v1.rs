@@ -5,12 +5,14 @@ pub(crate) mod check;
 pub mod idempotency;
 mod live;
 mod me;
+pub(crate) mod page;
 mod tickets;
+mod trips;
 
 use crate::app::App;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Everything under `/api/v1`.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(auth::routes()).merge(me::routes()).merge(live::routes()).merge(tickets::routes())
+    OpenApiRouter::new().merge(auth::routes()).merge(me::routes()).merge(live::routes()).merge(tickets::routes()).merge(trips::routes())
 }

@@ -1,0 +1,143 @@
+//! Places of a trip.
+
+use super::docs::{Place, PlacesView};
+use super::read::{Reader, Seen, Stop, see};
+use super::schema;
+use super::write::{Answer, Body, Receipt, Writer, Written};
+use crate::app::App;
+use crate::http::json::{ApiJson, ApiPath, ApiQuery};
+use crate::http::problem::Problem;
+use crate::http::v1::page::{self, Page, Wanted, cut};
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::json;
+use tripsync_domain::trip::PlaceKind;
+use tripsync_domain::{ItemId, RoomId, Seq, Timestamp, UserId};
+use utoipa::{IntoParams, PartialSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(get, update, remove)).routes(routes!(vote, unvote))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only places of this kind.
+    #[param(schema_with = schema::PlaceKind::schema, required = false)]
+    kind: Option<PlaceKind>,
+    /// Items of the page.
+    #[param(schema_with = page::limit_schema, required = false)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    #[param(schema_with = page::cursor_schema, required = false)]
+    cursor: Option<String>,
+    /// Items to leave out; not beside a cursor.
+    #[param(schema_with = page::skip_schema, required = false)]
+    skip: Option<u32>,
+}
+
+/// The places, in the order in which they were added.
+#[utoipa::path(get, path = "/trips/{trip}/places", operation_id = "trips.places.list", params(ListQuery),
+    responses((status = 200, description = "A page.", body = schema::PlacePage)))]
+async fn list(
+    State(app): State<App>,
+    reader: Reader,
+    ApiPath(room): ApiPath<RoomId>,
+    ApiQuery(query): ApiQuery<ListQuery>,
+) -> Result<Answer<Page<Place>>, Stop> {
+    let list = reader.list(&app, "places by adding", Some(room));
+    let wanted = Wanted { limit: query.limit, cursor: query.cursor, skip: query.skip };
+    let window = list.window::<_, (Timestamp, ItemId)>(wanted, query.kind)?;
+    let Seen { seq, state, .. } = reader.see::<PlacesView>(&app, room).await?;
+    let wanted = state.places.into_values().filter(|place| window.filter.is_none_or(|kind| kind == place.kind));
+    let mut places: Vec<_> = wanted.collect();
+    let key = |place: &Place| (place.created_at, place.id);
+    places.sort_unstable_by_key(key);
+    let start = window.after.map_or(0, |after| places.partition_point(|place| key(place) <= after));
+    Ok(Answer::ok(seq, cut(&list, &window, places, start, |_, place| key(place))?))
+}
+
+/// A place.
+#[utoipa::path(get, path = "/trips/{trip}/places/{place}", operation_id = "trips.places.get",
+    responses((status = 200, description = "The place.", body = schema::Place)))]
+async fn get(State(app): State<App>, reader: Reader, ApiPath((room, id)): ApiPath<(RoomId, ItemId)>) -> Result<Answer<Place>, Stop> {
+    let Seen { seq, mut state, .. } = reader.see::<PlacesView>(&app, room).await?;
+    let found = state.places.remove(&id).ok_or_else(|| Problem::not_found("there is no such place in the trip"))?;
+    Ok(Answer::ok(seq, found))
+}
+
+/// Adds a place.
+#[utoipa::path(post, path = "/trips/{trip}/places", operation_id = "trips.places.add", request_body = schema::NewPlace,
+    responses((status = 201, description = "The place.", body = schema::WrittenPlace)))]
+async fn add(
+    State(app): State<App>,
+    writer: Writer,
+    ApiPath(room): ApiPath<RoomId>,
+    ApiJson(mut body): ApiJson<Body>,
+) -> Result<Answer<Written<Place>>, Problem> {
+    let id = writer.item_id(&app, &mut body)?;
+    let outcome = writer.apply(&app, room, "add_place", body, &[]).await?;
+    let now = find(&app, room, writer.user, id).await;
+    Ok(Answer::written(outcome, id, now).made(format!("/api/v1/trips/{room}/places/{id}")))
+}
+
+/// Changes a place: absent fields stay, null empties.
+#[utoipa::path(patch, path = "/trips/{trip}/places/{place}", operation_id = "trips.places.update", request_body = schema::PlacePatch,
+    responses((status = 200, description = "The place as it is now.", body = schema::WrittenPlace)))]
+async fn update(
+    State(app): State<App>,
+    writer: Writer,
+    ApiPath((room, id)): ApiPath<(RoomId, ItemId)>,
+    ApiJson(body): ApiJson<Body>,
+) -> Result<Answer<Written<Place>>, Problem> {
+    let outcome = writer.apply(&app, room, "update_place", body, &[("place", json!(id))]).await?;
+    let now = find(&app, room, writer.user, id).await;
+    Ok(Answer::written(outcome, id, now))
+}
+
+/// Removes a place; activities there lose it.
+#[utoipa::path(delete, path = "/trips/{trip}/places/{place}", operation_id = "trips.places.remove",
+    responses((status = 200, description = "It is removed.", body = schema::Receipt)))]
+async fn remove(
+    State(app): State<App>,
+    writer: Writer,
+    ApiPath((room, id)): ApiPath<(RoomId, ItemId)>,
+) -> Result<Answer<Receipt>, Problem> {
+    writer.apply(&app, room, "remove_place", Body::new(), &[("place", json!(id))]).await.map(Answer::stored)
+}
+
+/// Votes for a place; once, however often it is sent.
+#[utoipa::path(put, path = "/trips/{trip}/places/{place}/vote", operation_id = "trips.places.vote",
+    responses((status = 200, description = "The place as it is now.", body = schema::WrittenPlace)))]
+async fn vote(
+    State(app): State<App>,
+    writer: Writer,
+    ApiPath((room, id)): ApiPath<(RoomId, ItemId)>,
+) -> Result<Answer<Written<Place>>, Problem> {
+    voted(&app, &writer, room, id, true).await
+}
+
+/// Takes the vote for a place back.
+#[utoipa::path(delete, path = "/trips/{trip}/places/{place}/vote", operation_id = "trips.places.unvote",
+    responses((status = 200, description = "The place as it is now.", body = schema::WrittenPlace)))]
+async fn unvote(
+    State(app): State<App>,
+    writer: Writer,
+    ApiPath((room, id)): ApiPath<(RoomId, ItemId)>,
+) -> Result<Answer<Written<Place>>, Problem> {
+    voted(&app, &writer, room, id, false).await
+}
+
+async fn voted(app: &App, writer: &Writer, room: RoomId, id: ItemId, on: bool) -> Result<Answer<Written<Place>>, Problem> {
+    let outcome = writer.apply(app, room, "vote_place", Body::new(), &[("place", json!(id)), ("on", json!(on))]).await?;
+    let now = find(app, room, writer.user, id).await;
+    Ok(Answer::written(outcome, id, now))
+}
+
+async fn find(app: &App, room: RoomId, user: UserId, id: ItemId) -> Option<(Seq, Place)> {
+    let Seen { seq, mut state, .. } = see::<PlacesView>(app, room, user).await.ok()?;
+    state.places.remove(&id).map(|found| (seq, found))
+}

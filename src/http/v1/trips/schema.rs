@@ -1,0 +1,334 @@
+//! Schemas of everything under `/trips`, built from the domain's constants, so that the document's bounds are the code's.
+//!
+//! Bodies of writes are judged by the domain's strict parser, not by types here; that the fields described here are exactly the
+//! fields it knows is a test.
+
+mod build;
+mod command;
+
+use crate::http::v1::page::{CURSOR_CHARS_MAX, LIMIT_MAX};
+use build::{
+    Field, Made, any_list, any_object, anything, count, date, flag, instant, integer, list, map, object, one_of, optional, or_null,
+    reference, required, set, strict, string, tags, text, uuid,
+};
+use command::{any_command, body_of};
+use serde_json::{Value, json};
+use tripsync_domain::Role as RoomRole;
+use tripsync_domain::money::MINOR_UNITS_MAX;
+use tripsync_domain::sequence::COMMAND_NUMBER_MAX;
+use tripsync_domain::trip::{self, limits};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+/// Declares named schemas, and the list of all of them.
+macro_rules! schemas {
+    ($($name:ident = $make:expr;)*) => {
+        $(
+            #[doc = concat!("The schema `", stringify!($name), "`.")]
+            pub(super) enum $name {}
+
+            impl PartialSchema for $name {
+                fn schema() -> Made {
+                    $make
+                }
+            }
+
+            impl ToSchema for $name {}
+        )*
+
+        /// All of them by name; the document gets them whether a route names them or only another schema does.
+        pub(super) fn named() -> Vec<(&'static str, Made)> {
+            vec![$((stringify!($name), $name::schema()),)*]
+        }
+    };
+}
+
+schemas! {
+    TripStatus = tags("Where a trip stands.", trip::TripStatus::ALL.iter().map(|tag| tag.as_str()));
+    TripType = tags("What sort of trip it is.", trip::TripType::ALL.iter().map(|tag| tag.as_str()));
+    Privacy = tags("Who may find a trip.", trip::Privacy::ALL.iter().map(|tag| tag.as_str()));
+    ActivityKind = tags("What sort of activity it is.", trip::ActivityKind::ALL.iter().map(|tag| tag.as_str()));
+    ActivityStatus = tags("Where an activity stands.", trip::ActivityStatus::ALL.iter().map(|tag| tag.as_str()));
+    PlaceKind = tags("What sort of place it is.", trip::PlaceKind::ALL.iter().map(|tag| tag.as_str()));
+    Role = tags(
+        "A member's rights: a viewer sees and chats, a participant edits too, an organizer manages members and deletes too.",
+        [RoomRole::Viewer, RoomRole::Participant, RoomRole::Organizer].iter().map(|role| role.as_str())
+    );
+    Emoji = string()
+        .description(Some("An emoji: no letters, no blanks, not only ASCII."))
+        .min_length(Some(1))
+        .max_length(Some(limits::EMOJI_CHARS_MAX))
+        .examples([json!("👍")])
+        .build()
+        .into();
+    Money = strict("An amount in the smallest unit of its currency: 1250 EUR cents are twelve euros fifty.", vec![
+        required("minor", "Minor units.", integer(-MINOR_UNITS_MAX, MINOR_UNITS_MAX)),
+        required("currency", "ISO 4217.", string().pattern(Some("^[A-Z]{3}$")).build().into()),
+    ]).examples([json!({"minor": 1250, "currency": "EUR"})]).build().into();
+    Position = strict("A point on the earth in degrees (WGS 84).", vec![
+        required("lat", "North positive.", degrees(90.0)),
+        required("lon", "East positive.", degrees(180.0)),
+    ]).examples([json!({"lat": 38.6916, "lon": -9.216})]).build().into();
+    Moment = one_of("A whole day, or a local time with its zone, which survives changes of the zone's rules.", [
+        strict("A whole day.", vec![required("date", "The day.", date())]).examples([json!({"date": "2027-05-02"})]).build().into(),
+        strict("A time of day where the zone applies.", vec![
+            required("local", "What the clock on the wall shows.", local_time()),
+            required("tz", "IANA name of the zone.", string().min_length(Some(1)).max_length(Some(64)).build().into()),
+        ]).examples([json!({"local": "2027-05-02T09:30", "tz": "Europe/Lisbon"})]).build().into(),
+    ]);
+    Anchor = one_of("What a message is about.", [
+        strict("An activity.", vec![required("activity", "Which.", uuid())]).build().into(),
+        strict("A place.", vec![required("place", "Which.", uuid())]).build().into(),
+    ]);
+
+    NewTrip = body_of("create", &[]);
+    TripPatch = body_of("update_details", &[]);
+    NewMember = new_member();
+    MemberPatch = body_of("set_role", &["user"]);
+    NewActivity = body_of("add_activity", &[]);
+    ActivityPatch = body_of("update_activity", &["activity"]);
+    ActivityMove = body_of("move_activity", &["activity"]);
+    NewPlace = body_of("add_place", &[]);
+    PlacePatch = body_of("update_place", &["place"]);
+    NewMessage = body_of("send_message", &[]);
+    MessagePatch = body_of("edit_message", &["message"]);
+    NewReadMark = body_of("mark_read", &[]);
+    Command = any_command();
+    SentCommand = strict("A command with what a socket's `op` says of it.", vec![
+        required("cmd", "The command.", reference("Command")),
+        optional("base", "The seq that the author had seen; values that others changed since come back as conflicts.", or_null(count())),
+        optional("client", "With `n`: the identity under which the command is applied once, shared with sockets.", or_null(uuid())),
+        optional("n", "The client's number of the command; rises.", or_null(integer(1, i64::try_from(COMMAND_NUMBER_MAX).unwrap_or(i64::MAX)))),
+    ]).examples([json!({"cmd": {"type": "send_message", "body": "Who books the tram?"}, "base": 41})]).build().into();
+
+    Conflict = object("A value that somebody else set after the author's `base` and that the command overwrote.", vec![
+        required("path", "JSON pointer into the trip's live state.", string().build().into()),
+        required("by", "Who had set it.", uuid()),
+        required("at", "When.", instant()),
+        required("seq", "In which event.", count()),
+        required("theirs", "The overwritten value.", anything()),
+        required("yours", "The value that stands now.", anything()),
+    ], json!({"path": "/details/title", "by": ID, "at": AT, "seq": 41, "theirs": "Lisbon", "yours": "Lisbon in May"}));
+    Receipt = object("What became of a command: it is stored.", receipt(), example_receipt());
+    Trip = object("A trip without its collections.", [vec![
+        required("id", "The trip.", uuid()),
+        required("seq", "Its version: the seq of its newest event.", count()),
+        required("role", "The caller's rights.", reference("Role")),
+        required("creator", "Who made it; stays an organizer.", or_null(uuid())),
+    ], details(), vec![
+        required("members", "How many.", count()),
+        required("activities", "How many.", count()),
+        required("places", "How many.", count()),
+        required("created_at", "When it was made.", or_null(instant())),
+    ]].concat(), example_trip());
+    TripItem = object("A trip in a list.", [vec![
+        required("id", "The trip.", uuid()),
+        required("seq", "Its version: the seq of its newest event.", count()),
+        required("role", "The caller's rights.", reference("Role")),
+        required("title", "What it is called.", text(limits::TITLE_CHARS_MAX)),
+        required("destination", "Where it goes.", or_null(text(limits::DESTINATION_CHARS_MAX))),
+        required("start_date", "The first day.", or_null(date())),
+        required("end_date", "The last day.", or_null(date())),
+        required("status", "Where it stands.", reference("TripStatus")),
+        required("trip_type", "What sort of trip it is.", reference("TripType")),
+        required("privacy", "Who may find it.", reference("Privacy")),
+        required("members", "How many.", count()),
+        required("activities", "How many.", count()),
+        required("created_at", "When it was made.", instant()),
+        required("updated_at", "When anything in it changed last.", instant()),
+    ]].concat(), json!({
+        "id": ID, "seq": 42, "role": "organizer", "title": "Lisbon in May", "destination": "Lisbon", "start_date": "2027-05-02",
+        "end_date": "2027-05-06", "status": "planning", "trip_type": "city", "privacy": "private", "members": 3, "activities": 12,
+        "created_at": AT, "updated_at": AT
+    }));
+    TripState = object("The whole trip as a socket that joins gets it.", vec![
+        required("room", "The trip.", uuid()),
+        required("kind", "`trip`.", string().build().into()),
+        required("epoch", "With `seq` the place from which a socket can resume.", count()),
+        required("seq", "The version.", count()),
+        required("role", "The caller's rights.", reference("Role")),
+        required("state", "As `joined.state` of the live protocol.", any_object()),
+    ], json!({"room": ID, "kind": "trip", "epoch": 1, "seq": 42, "role": "organizer", "state": {"kind": "trip"}}));
+    Member = object("A member of a trip.", vec![
+        required("user", "The account.", uuid()),
+        required("role", "The rights.", reference("Role")),
+        required("name", "The name that others see; null when the account is gone.", or_null(string().build().into())),
+        required("username", "For finding the account.", or_null(string().build().into())),
+        required("joined_at", "Since when.", instant()),
+    ], json!({"user": ID, "role": "participant", "name": "Ann", "username": "ann", "joined_at": AT}));
+    Activity = object("Something to do.", [vec![
+        required("id", "The activity.", uuid()),
+        required("title", "What it is called.", text(limits::TITLE_CHARS_MAX)),
+        required("kind", "What sort of activity it is.", reference("ActivityKind")),
+        required("status", "Where it stands.", reference("ActivityStatus")),
+        required("day", "The day in whose list it is; null: unscheduled.", or_null(date())),
+        required("start", "When it starts.", or_null(reference("Moment"))),
+        required("end", "When it ends.", or_null(reference("Moment"))),
+        required("place", "A place of this trip.", or_null(uuid())),
+        required("cost", "What it costs.", or_null(reference("Money"))),
+        required("assignees", "Members who take care of it.", set(uuid(), limits::ASSIGNEES_MAX)),
+        required("notes", "Anything else.", or_null(text(limits::NOTES_CHARS_MAX))),
+    ], stamps()].concat(), json!({
+        "id": ID, "title": "Belém Tower", "kind": "sightseeing", "status": "planned", "day": "2027-05-02",
+        "start": {"local": "2027-05-02T09:30", "tz": "Europe/Lisbon"}, "end": null, "place": null,
+        "cost": {"minor": 800, "currency": "EUR"}, "assignees": [], "notes": null,
+        "created_by": ID, "created_at": AT, "updated_by": ID, "updated_at": AT
+    }));
+    Place = object("Somewhere to go.", [vec![
+        required("id", "The place.", uuid()),
+        required("name", "What it is called.", text(limits::TITLE_CHARS_MAX)),
+        required("kind", "What sort of place it is.", reference("PlaceKind")),
+        required("position", "Where it is.", or_null(reference("Position"))),
+        required("address", "Its postal address.", or_null(text(limits::ADDRESS_CHARS_MAX))),
+        required("notes", "Anything else.", or_null(text(limits::NOTES_CHARS_MAX))),
+        required("votes", "Members who want to go there.", set(uuid(), limits::MEMBERS_MAX)),
+    ], stamps()].concat(), json!({
+        "id": ID, "name": "Jerónimos Monastery", "kind": "poi", "position": {"lat": 38.6979, "lon": -9.2068}, "address": null,
+        "notes": null, "votes": [ID], "created_by": ID, "created_at": AT, "updated_by": ID, "updated_at": AT
+    }));
+    Message = object("A chat message.", vec![
+        required("id", "The message.", uuid()),
+        required("seq", "Its place in the chat, which read marks count.", count()),
+        required("by", "Who wrote it.", uuid()),
+        required("at", "When.", instant()),
+        required("body", "What it says; null once it is deleted.", or_null(text(limits::MESSAGE_CHARS_MAX))),
+        required("reply_to", "The message that it answers.", or_null(uuid())),
+        required("anchor", "What it is about.", or_null(reference("Anchor"))),
+        required("mentions", "Members that it mentions.", set(uuid(), limits::MENTIONS_MAX)),
+        required("edited_at", "When it was last edited.", or_null(instant())),
+        required("reactions", "Who reacted how: users by emoji.", map(set(uuid(), limits::MEMBERS_MAX))),
+    ], json!({
+        "id": ID, "seq": 42, "by": ID, "at": AT, "body": "Who books the tram?", "reply_to": null, "anchor": null, "mentions": [],
+        "edited_at": null, "reactions": {"👍": [ID]}
+    }));
+    ReadMark = object("How far a member has read.", vec![
+        required("user", "The member.", uuid()),
+        required("seq", "The newest seq that was read.", count()),
+    ], json!({"user": ID, "seq": 42}));
+    LogEntry = object("An event of the trip in words.", vec![
+        required("seq", "Its place in the trip's order.", count()),
+        required("at", "When.", instant()),
+        required("by", "Who did it.", uuid()),
+        required("by_name", "That account's present name; null when it is gone.", or_null(string().build().into())),
+        required("type", "What happened, for programs; new types may be added.", string().build().into()),
+        required("text", "What happened, in English; to be read behind the name.", string().build().into()),
+        required("entity", "The activity, place, message or user that it is about.", or_null(uuid())),
+        required("client", "The client whose numbered command it was.", or_null(uuid())),
+        required("n", "That command's number.", or_null(count())),
+        required("conflicts", "What the command overwrote unseen.", any_list(reference("Conflict"))),
+        required("event", "The event as sockets get it.", any_object()),
+    ], json!({
+        "seq": 42, "at": AT, "by": ID, "by_name": "Ann", "type": "activity_removed", "text": "removed the activity “Belém Tower”",
+        "entity": ID, "client": null, "n": null, "conflicts": [], "event": {"type": "activity_removed"}
+    }));
+
+    WrittenTrip = written("Trip", example_trip());
+    WrittenMember = written("Member", json!(null));
+    WrittenActivity = written("Activity", json!(null));
+    WrittenPlace = written("Place", json!(null));
+    WrittenMessage = written("Message", json!(null));
+    TripPage = page("TripItem");
+    MemberPage = page("Member");
+    ActivityPage = page("Activity");
+    PlacePage = page("Place");
+    MessagePage = page("Message");
+    LogPage = page("LogEntry");
+    ReadMarkPage = object("The read marks of all members.", vec![
+        required("items", "One per member who has read.", list(reference("ReadMark"), limits::MEMBERS_MAX)),
+        required("next", "Always null: there is one page.", or_null(string().build().into())),
+    ], json!({"items": [], "next": null}));
+}
+
+const ID: &str = "01920000-0000-7000-8000-0000000000ff";
+const AT: &str = "2027-05-02T09:30:00.123Z";
+
+fn degrees(bound: f64) -> Made {
+    ObjectBuilder::new().schema_type(Type::Number).minimum(Some(-bound)).maximum(Some(bound)).build().into()
+}
+
+fn local_time() -> Made {
+    string().pattern(Some(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")).build().into()
+}
+
+fn new_member() -> Made {
+    let about = "A user to take in, by exactly one of `user`, `username` and `email`.";
+    strict(
+        about,
+        vec![
+            optional("user", "The account.", or_null(uuid())),
+            optional("username", "The account's user name, in whatever case.", or_null(text(super::members::HANDLE_CHARS_MAX))),
+            optional("email", "The account's e-mail address, in whatever case.", or_null(text(super::members::HANDLE_CHARS_MAX))),
+            required("role", "The rights.", reference("Role")),
+        ],
+    )
+    .examples([json!({"username": "ben", "role": "participant"})])
+    .build()
+    .into()
+}
+
+fn details() -> Vec<Field> {
+    vec![
+        required("title", "What it is called.", text(limits::TITLE_CHARS_MAX)),
+        required("description", "What it is about.", or_null(text(limits::DESCRIPTION_CHARS_MAX))),
+        required("destination", "Where it goes.", or_null(text(limits::DESTINATION_CHARS_MAX))),
+        required("start_date", "The first day.", or_null(date())),
+        required("end_date", "The last day.", or_null(date())),
+        required("status", "Where it stands.", reference("TripStatus")),
+        required("trip_type", "What sort of trip it is.", reference("TripType")),
+        required("budget", "What it may cost.", or_null(reference("Money"))),
+        required("privacy", "Who may find it.", reference("Privacy")),
+        required("trip_data", "Free-form data.", or_null(any_object())),
+    ]
+}
+
+fn stamps() -> Vec<Field> {
+    vec![
+        required("created_by", "Who made it.", uuid()),
+        required("created_at", "When.", instant()),
+        required("updated_by", "Who changed it last.", uuid()),
+        required("updated_at", "When.", instant()),
+    ]
+}
+
+fn receipt() -> Vec<Field> {
+    vec![
+        required("seq", "The seq of the command's last event.", count()),
+        required("repeated", "Whether an earlier sending of it had been applied already.", flag()),
+        required("conflicts", "What it overwrote without its author having seen it (with `base`).", any_list(reference("Conflict"))),
+    ]
+}
+
+fn example_receipt() -> Value {
+    json!({"seq": 42, "repeated": false, "conflicts": []})
+}
+
+fn example_trip() -> Value {
+    json!({
+        "id": ID, "seq": 42, "role": "organizer", "creator": ID, "title": "Lisbon in May", "description": null, "destination": "Lisbon",
+        "start_date": "2027-05-02", "end_date": "2027-05-06", "status": "planning", "trip_type": "city",
+        "budget": {"minor": 120_000, "currency": "EUR"}, "privacy": "private", "trip_data": null, "members": 3, "activities": 12,
+        "places": 8, "created_at": AT
+    })
+}
+
+fn written(of: &str, item: Value) -> Made {
+    let own = vec![
+        required("id", "What was written.", uuid()),
+        required("item", "It as it is now; null when it is gone by now.", or_null(reference(of))),
+    ];
+    let mut example = example_receipt();
+    example["id"] = ID.into();
+    example["item"] = item;
+    object("A stored command and what it was about.", [own, receipt()].concat(), example)
+}
+
+fn page(of: &str) -> Made {
+    object(
+        "One page of a list.",
+        vec![
+            required("items", "In the list's order.", list(reference(of), usize::try_from(LIMIT_MAX).unwrap_or(usize::MAX))),
+            required("next", "The `cursor` of the next page; null on the last.", or_null(text(CURSOR_CHARS_MAX))),
+        ],
+        json!({"items": [], "next": null}),
+    )
+}

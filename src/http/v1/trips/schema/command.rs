@@ -1,0 +1,266 @@
+//! The fields of every command, once: for the bodies of the resource-shaped routes and for commands as they are.
+
+use super::build::count;
+use super::build::{Field, Made, any_object, date, flag, one_of, optional, or_null, reference, required, set, strict, string, text, uuid};
+use serde_json::{Value, json};
+use tripsync_domain::trip::limits;
+
+/// A command: its tag, what it does, its fields, an example of them.
+pub(in crate::http::v1::trips) struct CommandSchema {
+    pub(in crate::http::v1::trips) tag: &'static str,
+    about: &'static str,
+    fields: fn() -> Vec<Field>,
+    example: fn() -> Value,
+}
+
+const SOME_ID: &str = "01920000-0000-7000-8000-0000000000ff";
+
+macro_rules! commands {
+    ($($tag:literal $about:literal $fields:expr => $example:tt;)*) => {
+        /// All commands.
+        pub(in crate::http::v1::trips) const COMMANDS: &[CommandSchema] = &[$(
+            CommandSchema { tag: $tag, about: $about, fields: || $fields, example: || json!($example) },
+        )*];
+    };
+}
+
+commands! {
+    "create" "Makes the trip; only as the body of `trips.create`." create() => {
+        "title": "Lisbon in May", "destination": "Lisbon", "start_date": "2027-05-02", "end_date": "2027-05-06",
+        "budget": {"minor": 120_000, "currency": "EUR"}
+    };
+    "update_details" "Changes the trip itself. Absent fields stay, null empties." update_details() => {"title": "Lisbon and Sintra", "description": null};
+    "set_status" "Changes where the trip stands." vec![required("status", "The new status.", reference("TripStatus"))] => {"status": "active"};
+    "delete" "Deletes the trip for everybody." Vec::new() => {};
+    "add_member" "Takes a user in." vec![user("Whom."), role()] => {"user": SOME_ID, "role": "participant"};
+    "set_role" "Changes a member's rights." vec![user("Whose."), role()] => {"user": SOME_ID, "role": "viewer"};
+    "remove_member" "Puts a member out." vec![user("Whom.")] => {"user": SOME_ID};
+    "leave" "Leaves the trip." Vec::new() => {};
+    "add_activity" "Adds an activity." add_activity() => {
+        "title": "Belém Tower", "kind": "sightseeing",
+        "start": {"local": "2027-05-02T09:30", "tz": "Europe/Lisbon"}, "end": {"local": "2027-05-02T11:00", "tz": "Europe/Lisbon"},
+        "cost": {"minor": 800, "currency": "EUR"}
+    };
+    "update_activity" "Changes an activity. Absent fields stay, null empties; a start on another day moves it there." update_activity() => {
+        "activity": SOME_ID, "status": "booked", "notes": "Tickets are in the folder."
+    };
+    "remove_activity" "Removes an activity." vec![activity()] => {"activity": SOME_ID};
+    "move_activity" "Moves an activity within its day or to another; its times move along." move_activity() => {
+        "activity": SOME_ID, "day": "2027-05-03", "after": null
+    };
+    "add_place" "Adds a place; no two have the same name at the same position." add_place() => {
+        "name": "Jerónimos Monastery", "position": {"lat": 38.6979, "lon": -9.2068}
+    };
+    "update_place" "Changes a place. Absent fields stay, null empties." update_place() => {"place": SOME_ID, "notes": "Closed on Mondays."};
+    "remove_place" "Removes a place; activities there lose it." vec![place()] => {"place": SOME_ID};
+    "vote_place" "Votes for a place or takes the vote back." vec![place(), on()] => {"place": SOME_ID, "on": true};
+    "send_message" "Writes to the chat." send_message() => {"body": "Who books the tram?"};
+    "edit_message" "Changes what one's own message says." vec![message(), body()] => {"message": SOME_ID, "body": "Who books the tram 28?"};
+    "delete_message" "Deletes a message: one's own, or as an organizer anybody's." vec![message()] => {"message": SOME_ID};
+    "react" "Reacts to a message or takes the reaction back." vec![message(), emoji(), on()] => {"message": SOME_ID, "emoji": "👍", "on": true};
+    "mark_read" "Says up to where the chat was read; a smaller seq than before changes nothing." vec![
+        required("seq", "The newest seq of the trip that was read.", count())
+    ] => {"seq": 42};
+}
+
+fn user(about: &str) -> Field {
+    required("user", about, uuid())
+}
+
+fn role() -> Field {
+    required("role", "The rights.", reference("Role"))
+}
+
+fn activity() -> Field {
+    required("activity", "Which.", uuid())
+}
+
+fn place() -> Field {
+    required("place", "Which.", uuid())
+}
+
+fn message() -> Field {
+    required("message", "Which.", uuid())
+}
+
+fn on() -> Field {
+    required("on", "Whether so, or not any more.", flag())
+}
+
+fn emoji() -> Field {
+    required("emoji", "How.", reference("Emoji"))
+}
+
+fn body() -> Field {
+    required("body", "What it says.", text(limits::MESSAGE_CHARS_MAX))
+}
+
+fn new_id() -> Field {
+    optional("id", "Its id, when the client makes it (UUIDv7).", or_null(uuid()))
+}
+
+fn money() -> Made {
+    or_null(reference("Money"))
+}
+
+fn moment() -> Made {
+    or_null(reference("Moment"))
+}
+
+fn details() -> Vec<Field> {
+    vec![
+        optional("description", "What it is about.", or_null(text(limits::DESCRIPTION_CHARS_MAX))),
+        optional("destination", "Where it goes.", or_null(text(limits::DESTINATION_CHARS_MAX))),
+        optional("start_date", "The first day.", or_null(date())),
+        optional("end_date", "The last day; not before the first.", or_null(date())),
+        optional("trip_type", "What sort of trip it is.", reference("TripType")),
+        optional("budget", "What it may cost; not negative.", money()),
+        optional("privacy", "Who may find it. Reading always needs membership.", reference("Privacy")),
+        optional("trip_data", "Free-form data, at most 8 KiB as JSON and 8 levels deep; replaced as a whole.", or_null(any_object())),
+    ]
+}
+
+fn title() -> Made {
+    text(limits::TITLE_CHARS_MAX)
+}
+
+fn create() -> Vec<Field> {
+    [vec![required("title", "What it is called.", title())], details()].concat()
+}
+
+fn update_details() -> Vec<Field> {
+    let status = "The new status, for organizers: planning → active, cancelled; active → completed, cancelled, planning; completed → active; \
+        cancelled → planning.";
+    let own = vec![optional("title", "What it is called.", title()), optional("status", status, reference("TripStatus"))];
+    [own, details()].concat()
+}
+
+/// What an activity has beside its title.
+fn activity_fields() -> Vec<Field> {
+    vec![
+        optional("kind", "What sort of activity it is.", reference("ActivityKind")),
+        optional("status", "Where it stands.", reference("ActivityStatus")),
+        optional("start", "When it starts.", moment()),
+        optional("end", "When it ends; only with a start.", moment()),
+        optional("place", "A place of this trip.", or_null(uuid())),
+        optional("cost", "What it costs; not negative.", money()),
+        optional("assignees", "Members who take care of it; replaced as a whole.", set(uuid(), limits::ASSIGNEES_MAX)),
+        optional("notes", "Anything else.", or_null(text(limits::NOTES_CHARS_MAX))),
+    ]
+}
+
+fn after() -> Field {
+    optional("after", "The activity to place it behind: absent for the end of the day's list, null for its beginning.", or_null(uuid()))
+}
+
+fn add_activity() -> Vec<Field> {
+    let own = vec![
+        new_id(),
+        required("title", "What it is called.", title()),
+        optional("day", "The day; when absent that of `start`; without both it is unscheduled.", or_null(date())),
+        after(),
+    ];
+    [own, activity_fields()].concat()
+}
+
+fn update_activity() -> Vec<Field> {
+    [vec![activity(), optional("title", "What it is called.", title())], activity_fields()].concat()
+}
+
+fn move_activity() -> Vec<Field> {
+    let day = optional("day", "The day: absent for the one where it is, null for the unscheduled ones.", or_null(date()));
+    vec![activity(), day, after()]
+}
+
+fn place_fields() -> Vec<Field> {
+    vec![
+        optional("kind", "What sort of place it is.", reference("PlaceKind")),
+        optional("position", "Where it is.", or_null(reference("Position"))),
+        optional("address", "Its postal address.", or_null(text(limits::ADDRESS_CHARS_MAX))),
+        optional("notes", "Anything else.", or_null(text(limits::NOTES_CHARS_MAX))),
+    ]
+}
+
+fn add_place() -> Vec<Field> {
+    [vec![new_id(), required("name", "What it is called.", title())], place_fields()].concat()
+}
+
+fn update_place() -> Vec<Field> {
+    [vec![place(), optional("name", "What it is called.", title())], place_fields()].concat()
+}
+
+fn send_message() -> Vec<Field> {
+    vec![
+        new_id(),
+        body(),
+        optional("reply_to", "One of the newest messages, which it answers.", or_null(uuid())),
+        optional("anchor", "What it is about.", or_null(reference("Anchor"))),
+        optional("mentions", "Members that it mentions.", set(uuid(), limits::MENTIONS_MAX)),
+    ]
+}
+
+/// The body of a route for one command: its fields without those that the address says.
+pub(super) fn body_of(tag: &str, addressed: &[&str]) -> Made {
+    let Some(command) = COMMANDS.iter().find(|command| command.tag == tag) else { return any_object() };
+    let fields = (command.fields)().into_iter().filter(|field| !addressed.contains(&field.name)).collect();
+    let mut example = (command.example)();
+    if let Some(example) = example.as_object_mut() {
+        example.retain(|name, _| !addressed.contains(&name.as_str()));
+    }
+    strict(command.about, fields).examples([example]).build().into()
+}
+
+/// Any command as it is.
+pub(super) fn any_command() -> Made {
+    let one = |command: &CommandSchema| {
+        let tag = required("type", "Which command.", string().enum_values(Some([command.tag])).build().into());
+        let fields = std::iter::once(tag).chain((command.fields)()).collect();
+        strict(command.about, fields).title(Some(command.tag)).examples([command.example_in_wire_form()]).build().into()
+    };
+    one_of("A command of the live protocol: `type` and its fields side by side.", COMMANDS.iter().map(one))
+}
+
+impl CommandSchema {
+    fn example_in_wire_form(&self) -> Value {
+        let mut example = (self.example)();
+        if let Some(fields) = example.as_object_mut() {
+            fields.insert("type".into(), self.tag.into());
+        }
+        example
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use tripsync_domain::ErrorCode;
+    use tripsync_domain::command::parse;
+    use tripsync_domain::trip::Command;
+
+    /// The names in "…, expected one of `a`, `b`" or "…, expected `a`".
+    fn expected(message: &str) -> BTreeSet<&str> {
+        let (_, list) = message.rsplit_once("expected").unwrap_or((message, ""));
+        list.split('`').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn every_command_is_described_with_exactly_its_fields() {
+        let unknown = parse::<Command>(&json!({"type": "no_such_command"})).unwrap_err();
+        assert_eq!(unknown.code, ErrorCode::UnknownCommand);
+        assert_eq!(expected(&unknown.message), COMMANDS.iter().map(|command| command.tag).collect());
+        for command in COMMANDS {
+            let unknown = parse::<Command>(&json!({"type": command.tag, "no_such_field": 1})).unwrap_err();
+            assert_eq!(unknown.code, ErrorCode::UnknownField, "{}: {unknown}", command.tag);
+            assert_eq!(expected(&unknown.message), (command.fields)().iter().map(|field| field.name).collect(), "{}", command.tag);
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_command() {
+        for command in COMMANDS {
+            let example = command.example_in_wire_form();
+            parse::<Command>(&example).unwrap_or_else(|rejection| panic!("{example}: {rejection}"));
+        }
+    }
+}
