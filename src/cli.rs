@@ -3,6 +3,7 @@
 //! One module per subcommand; `main` only calls [`run`]. Answers go to standard output, logs and complaints to standard error.
 
 mod config;
+mod demo;
 mod healthcheck;
 mod migrate;
 mod openapi;
@@ -41,6 +42,9 @@ struct Options {
 enum Command {
     /// Run the server (what happens without a subcommand).
     Serve(serve::ServeArgs),
+    /// Run a server with a lively trip to look at: prints an account and commands to join in. Its data goes to `demo` in data_dir,
+    /// on SQLite, whatever the real server uses.
+    Demo(demo::DemoArgs),
     /// Bring the database's schema up to date and exit.
     Migrate(migrate::MigrateArgs),
     /// Show or check the configuration.
@@ -76,6 +80,7 @@ pub fn run() -> ExitCode {
     let Cli { options, command } = Cli::parse();
     let done = match command.unwrap_or(Command::Serve(serve::ServeArgs::default())) {
         Command::Serve(args) => serve::run(&options, &args),
+        Command::Demo(args) => demo::run(&options, &args),
         Command::Migrate(args) => migrate::run(&options, &args),
         Command::Config(args) => config::run(&options, &args),
         Command::Openapi => openapi::run(),

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod demo;
 pub mod http;
 pub mod store;
 pub mod telemetry;

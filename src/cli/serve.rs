@@ -32,19 +32,22 @@ async fn serve(config: Config, args: &ServeArgs) -> Result<(), CliError> {
         return Ok(());
     };
     let running = started?;
-    if let Some(path) = &args.ready_file {
-        write_ready_file(path, &running)
-            .map_err(|error| CliError::Other(format!("--ready-file {} cannot be written: {error}", path.display())))?;
-    }
+    tell_ready(args, &running)?;
     greet(&running);
     running.wait().await;
     signals.abort();
     Ok(())
 }
 
+/// Tells whoever started it, if asked to.
+pub(super) fn tell_ready(args: &ServeArgs, running: &Running) -> Result<(), CliError> {
+    let Some(path) = &args.ready_file else { return Ok(()) };
+    write_ready_file(path, running).map_err(|error| CliError::Other(format!("--ready-file {} cannot be written: {error}", path.display())))
+}
+
 /// Where things are, for the person at the terminal.
 #[expect(clippy::print_stdout, reason = "the newcomer's first look at the server")]
-pub(super) fn greet(running: &Running) {
+fn greet(running: &Running) {
     let config = &running.app.config;
     let base = match config.http.public_url.as_str() {
         "" => format!("http://{}", running.http),
@@ -77,7 +80,7 @@ fn write_ready_file(path: &Path, running: &Running) -> std::io::Result<()> {
 }
 
 /// The first SIGTERM or SIGINT drains, the second ends at once.
-async fn end_on_signals(shutdown: Shutdown) {
+pub(super) async fn end_on_signals(shutdown: Shutdown) {
     for token in [&shutdown.drain, &shutdown.force] {
         if let Err(error) = next_signal().await {
             tracing::error!(%error, "signals cannot be heard");

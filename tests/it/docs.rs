@@ -8,6 +8,7 @@ use tripsync_domain::trip::limits;
 const ERRORS: &str = include_str!("../../docs/ERRORS.md");
 const TRIPS: &str = include_str!("../../docs/TRIPS.md");
 const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
+const README: &str = include_str!("../../README.md");
 
 #[test]
 fn every_error_code_is_documented_with_its_numbers() {
@@ -57,5 +58,33 @@ fn the_trip_page_names_the_bounds_that_hold() {
         format!("the newest {}; all of them can be read", limits::MESSAGES_IN_STATE),
     ] {
         assert!(TRIPS.contains(&row), "docs/TRIPS.md lacks\n{row}");
+    }
+}
+
+#[test]
+fn the_tests_that_the_promises_name_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    for folder in ["domain/src", "actors/src", "actors/tests", "src", "tests", "loadtest"] {
+        read_sources(&root.join(folder), &mut sources);
+    }
+    let (_, promises) = README.split_once("\n## What it promises\n").unwrap();
+    let rows: Vec<_> = promises.lines().take_while(|line| !line.starts_with("##")).filter(|line| line.contains("**")).collect();
+    let named = rows.iter().filter_map(|row| row.rsplit(" | ").next()).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let named: Vec<_> = named.collect();
+    assert!(rows.len() == 8 && named.len() >= 8, "README.md: {} promises, {} tests", rows.len(), named.len());
+    for test in named {
+        assert!(sources.contains(&format!("fn {test}(")), "README.md names {test}, which is not there");
+    }
+}
+
+fn read_sources(folder: &std::path::Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
     }
 }

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod harness;

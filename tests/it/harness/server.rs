@@ -29,6 +29,7 @@ const PORT_ATTEMPTS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Launch {
     program: PathBuf,
+    subcommand: &'static str,
     settings: Vec<(String, String)>,
 }
 
@@ -86,8 +87,13 @@ impl Server {
         Self::of(Path::new(env!("CARGO_BIN_EXE_tripsync")), database)
     }
 
+    /// `tripsync demo` of this build; it brings its own database, in `demo` of its data directory.
+    pub(crate) fn demo() -> Launch {
+        Launch { program: env!("CARGO_BIN_EXE_tripsync").into(), subcommand: "demo", settings: Vec::new() }
+    }
+
     fn of(program: &Path, database: &TestDatabase) -> Launch {
-        let launch = Launch { program: program.to_owned(), settings: Vec::new() };
+        let launch = Launch { program: program.to_owned(), subcommand: "serve", settings: Vec::new() };
         launch.set("database.url", database.url())
     }
 
@@ -195,7 +201,7 @@ impl Server {
         let _ = std::fs::remove_file(&ready_file);
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut command = Command::new(&self.launch.program);
-        command.args(["serve", "--ready-file"]).arg(&ready_file);
+        command.args([self.launch.subcommand, "--ready-file"]).arg(&ready_file);
         // Only what is set here, whatever the caller's environment or the working directory holds.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRIPSYNC")) {
             command.env_remove(name);
