@@ -13,6 +13,7 @@ use crate::config::EngineConfig;
 use crate::lane::Lanes;
 use crate::ports::{Clock, Directory, Journal, JournalError, Notifier};
 use crate::room::{From, Op, Outcome, Read, RoomMsg, RoomView};
+use crate::sabotage::Sabotage;
 use ractor::{Actor, ActorRef};
 use serde_json::Value;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
     pub(crate) lanes: Lanes,
     pub(crate) registry: Registry,
+    pub(crate) sabotage: Sabotage,
 }
 
 impl Shared {
@@ -84,11 +86,30 @@ impl Engine {
     /// # Errors
     /// When the supervisor cannot be started, which only a defect causes.
     pub async fn start(ports: Ports, kinds: Kinds, config: EngineConfig) -> Result<Self, ractor::SpawnErr> {
+        Self::launch(ports, kinds, config, Sabotage::NONE).await
+    }
+
+    /// Starts an engine that is broken on purpose.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn start_sabotaged(ports: Ports, kinds: Kinds, config: EngineConfig, sabotage: Sabotage) -> Result<Self, ractor::SpawnErr> {
+        Self::launch(ports, kinds, config, sabotage).await
+    }
+
+    /// Ends every room where it stands, as a crash of the process would; what is with the journal goes on.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn crash(&self) {
+        self.supervisor.kill();
+    }
+
+    async fn launch(ports: Ports, kinds: Kinds, config: EngineConfig, sabotage: Sabotage) -> Result<Self, ractor::SpawnErr> {
         let Ports { journal, clock, directory, notifier, ids } = ports;
         let lanes = Lanes::start(&journal, &config);
         let node = NodeId(ids());
         let registry = Registry::new(kinds, &config);
-        let shared = Arc::new(Shared { journal, clock, directory, notifier, ids, node, config, lanes, registry });
+        let shared = Arc::new(Shared { journal, clock, directory, notifier, ids, node, config, lanes, registry, sabotage });
         let (supervisor, _) = Actor::spawn(None, Supervisor, Arc::clone(&shared)).await?;
         Ok(Self { shared, supervisor })
     }

@@ -12,7 +12,10 @@ pub mod hub;
 mod lane;
 pub mod ports;
 pub mod room;
+mod sabotage;
 pub mod session;
+#[cfg(test)]
+mod sim;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

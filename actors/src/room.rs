@@ -381,7 +381,9 @@ impl<K: RoomKind> Room<K> {
     fn deliver(&mut self, events: &[Durable<K::Event>], mut answers: VecDeque<Answer>) {
         let mut run: Vec<Recent> = Vec::with_capacity(events.len());
         for event in events {
-            run.push(event.recent.clone());
+            if !self.shared.sabotage.broadcasts_early() {
+                run.push(event.recent.clone());
+            }
             if !self.log.access_changed() {
                 continue;
             }
@@ -417,6 +419,9 @@ impl<K: RoomKind> Room<K> {
 
     /// The event at `at` changes who may be here.
     fn change_access(&mut self, at: Seq, change: Projection) {
+        if self.shared.sabotage.keeps_removed() {
+            return;
+        }
         let expelled = match change {
             Projection::MemberSet { user, role } => {
                 self.members.set_role(at, user, role);
@@ -448,7 +453,10 @@ impl<K: RoomKind> Room<K> {
             self.board.update(user, session, said);
         }
         self.schedule_tick();
-        let missed = since.and_then(|since| self.log.since(since.seq, at));
+        let mut missed = since.and_then(|since| self.log.since(since.seq, at));
+        if let Some(missed) = missed.as_mut().filter(|missed| missed.len() > 1 && self.shared.sabotage.skips_on_resume()) {
+            missed.remove(0);
+        }
         let head = JoinedHead { room: self.id, kind: K::KIND, epoch: self.log.epoch, seq: at, role };
         let presence = self.board.entries();
         let encoded = match (missed, state) {
@@ -475,7 +483,10 @@ impl<K: RoomKind> Room<K> {
         if self.phase != Phase::Live {
             return;
         }
-        let Some(append) = self.log.submit() else { return };
+        let Some(mut append) = self.log.submit() else { return };
+        if self.shared.sabotage.forgets_commands() {
+            append.records.iter_mut().for_each(|record| record.command = None);
+        }
         let due = self.log.decided().0.saturating_sub(self.snapshot.0) >= self.shared.config.snapshot_every;
         if due && let Ok(state) = rmp_serde::to_vec_named(&self.log.state) {
             self.snapshot = self.log.decided();

@@ -77,7 +77,7 @@ pub(super) mod span {
 
     pub(in crate::config) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let (unit, size) = UNITS.iter().rev().find(|(_, size)| ms.is_multiple_of(*size) && ms >= *size).unwrap_or(&UNITS[0]);
+        let (unit, size) = UNITS.iter().rev().find(|(_, size)| ms.is_multiple_of(*size) && ms >= *size).unwrap_or(&UNITS[1]);
         serializer.serialize_str(&format!("{}{unit}", ms / size))
     }
 

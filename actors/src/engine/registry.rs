@@ -8,13 +8,13 @@ use crate::engine::RoomRef;
 use crate::ports::JournalError;
 use crate::room::message::Own;
 use crate::room::{RoomActor, RoomMsg, Start, StartError};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt, Shared as SharedFuture};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorCell, ActorId, ActorRef, ActorStatus, SpawnErr};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind};
 
@@ -51,11 +51,12 @@ fn spawn<K: RoomKind>(start: Start, supervisor: ActorCell) -> Spawned {
     })
 }
 
-type Started = Option<Result<RoomRef, Rejection>>;
+/// The outcome of a start, for everybody who asked meanwhile.
+type Started = SharedFuture<oneshot::Receiver<Result<RoomRef, Rejection>>>;
 
 enum Slot {
     /// Somebody starts it; everybody else waits for the outcome.
-    Starting(watch::Receiver<Started>),
+    Starting(Started),
     Live {
         address: RoomRef,
         actor: ActorRef<RoomMsg>,
@@ -72,7 +73,7 @@ struct Failures {
 
 #[derive(Default)]
 struct Rooms {
-    slots: HashMap<RoomId, Slot>,
+    slots: BTreeMap<RoomId, Slot>,
     /// The room of each live actor, for the supervisor.
     actors: HashMap<ActorId, RoomId>,
     failures: HashMap<RoomId, Failures>,
@@ -93,8 +94,8 @@ pub(crate) struct Registry {
 /// What a look at the registry says.
 enum Look {
     Found(RoomRef),
-    Wait(watch::Receiver<Started>),
-    Start(watch::Sender<Started>),
+    Wait(Started),
+    Start(oneshot::Sender<Result<RoomRef, Rejection>>, Started),
 }
 
 impl Registry {
@@ -123,9 +124,7 @@ impl Registry {
             // An actor can die between its start and its entry here; then nobody will ever take the entry out.
             Some(Slot::Live { address, actor }) if actor.get_status() < ActorStatus::Stopping => return Ok(Look::Found(address.clone())),
             // Likewise a start that ended without an outcome, which only a defect causes.
-            Some(Slot::Starting(outcome)) if outcome.borrow().is_some() || outcome.has_changed().is_ok() => {
-                return Ok(Look::Wait(outcome.clone()));
-            }
+            Some(Slot::Starting(outcome)) if !matches!(outcome.peek(), Some(Err(_))) => return Ok(Look::Wait(outcome.clone())),
             Some(Slot::Live { .. } | Slot::Starting(_)) | None => {}
         }
         let now = Instant::now();
@@ -133,9 +132,10 @@ impl Registry {
             let wait = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
             return Err(Rejection::new(ErrorCode::RoomUnavailable, "the room failed repeatedly and rests").retry_after_ms(wait));
         }
-        let (sender, receiver) = watch::channel(None);
-        rooms.slots.insert(room, Slot::Starting(receiver));
-        Ok(Look::Start(sender))
+        let (sender, receiver) = oneshot::channel();
+        let outcome = receiver.shared();
+        rooms.slots.insert(room, Slot::Starting(outcome.clone()));
+        Ok(Look::Start(sender, outcome))
     }
 
     /// Notes how a start went. A room that was started while the engine began to drain is told so.
@@ -249,22 +249,21 @@ impl Registry {
 
 /// See [`super::Engine::room`].
 pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId) -> Result<RoomRef, Rejection> {
-    let mut outcome = match shared.registry.look(room)? {
+    let outcome = match shared.registry.look(room)? {
         Look::Found(address) => return Ok(address),
         Look::Wait(outcome) => outcome,
-        Look::Start(sender) => {
+        Look::Start(sender, outcome) => {
             // A task of its own: whoever asked may stop waiting, others wait too.
             let (shared, supervisor) = (Arc::clone(shared), supervisor.get_cell());
-            let receiver = sender.subscribe();
             tokio::spawn(async move {
                 let started = start(&shared, supervisor, room).await;
-                sender.send_replace(Some(shared.registry.started(room, started)));
+                // All who asked may have stopped waiting.
+                let _ = sender.send(shared.registry.started(room, started));
             });
-            receiver
+            outcome
         }
     };
-    let started = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-    started.unwrap_or_else(|| Err(Rejection::new(ErrorCode::Retry, "the room could not be started").retry_after_ms(250)))
+    outcome.await.unwrap_or_else(|_| Err(Rejection::new(ErrorCode::Retry, "the room could not be started").retry_after_ms(250)))
 }
 
 async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId) -> Result<(RoomRef, ActorRef<RoomMsg>), Rejection> {

@@ -4,7 +4,7 @@
 //! by the journal, so that a command is recognised at any age.
 
 use crate::room::message::{Inquiry, Op};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use tripsync_domain::{ClientId, CommandNumber, Conflict, Seq, UserId};
 
 /// Newest outcomes that are remembered per client; a client sends again at most what it has in flight.
@@ -48,7 +48,7 @@ struct Client {
 pub(crate) struct Clients {
     known: HashMap<ClientKey, Client>,
     /// Commands of clients about whom the journal was asked, in order; the question is about the first.
-    waiting: HashMap<ClientKey, VecDeque<Op>>,
+    waiting: BTreeMap<ClientKey, VecDeque<Op>>,
     /// Rises with each [`Clients::reset`], so that an answer to what was asked before is recognised.
     round: u64,
     uses: u64,
@@ -120,6 +120,6 @@ impl Clients {
     pub(crate) fn reset(&mut self) -> Vec<Op> {
         self.round += 1;
         self.known.clear();
-        self.waiting.drain().flat_map(|(_, queue)| queue).collect()
+        std::mem::take(&mut self.waiting).into_values().flatten().collect()
     }
 }

@@ -205,6 +205,11 @@ impl<K: RoomKind> Log<K> {
         records.into_iter().filter_map(read).collect()
     }
 
+    /// The records that are decided, but not known to be durable, after a seq.
+    pub(crate) fn pending_after(&self, after: Seq) -> impl Iterator<Item = &Recent> {
+        self.pending.iter().map(|pending| &pending.recent).filter(move |recent| recent.seq > after)
+    }
+
     /// The record that is decided, but not known to be durable, under a seq.
     pub(crate) fn pending_record(&self, seq: Seq) -> Option<&Bytes> {
         let first = self.pending.front()?.meta.seq;

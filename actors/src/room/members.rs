@@ -5,7 +5,7 @@ use crate::ports::{Sent, SessionSink};
 use crate::room::log::Recent;
 use crate::room::message::{Cursor, Link, SessionInfo};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Position, ServerFrame, encode_bare, encode_events};
@@ -15,8 +15,8 @@ use tripsync_domain::{Audience, Epoch, ErrorCode, Role, RoomId, Seq, SessionId, 
 const FRAME_RECORDS_MAX: usize = 256;
 const FRAME_BYTES_MAX: usize = 256 * 1024;
 
-/// Answers to commands, by the session that asked.
-pub(crate) type Answers = HashMap<SessionId, (Arc<dyn SessionSink>, Vec<Frame>)>;
+/// Answers to commands, by the session that asked. In order, so that equal input gives equal output.
+pub(crate) type Answers = BTreeMap<SessionId, (Arc<dyn SessionSink>, Vec<Frame>)>;
 
 /// Names one joining of a session: rises with each `joined` that is put at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

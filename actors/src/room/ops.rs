@@ -58,7 +58,8 @@ impl<K: RoomKind> Room<K> {
             self.clients.park(key, op);
             return;
         }
-        match self.clients.standing(key, n) {
+        let standing = if self.shared.sabotage.forgets_commands() { Standing::New } else { self.clients.standing(key, n) };
+        match standing {
             Standing::New => self.judge(op, author),
             Standing::Applied(applied) => self.repeat(op, author.user, &applied),
             Standing::Old => {
@@ -172,6 +173,7 @@ impl<K: RoomKind> Room<K> {
         let identity = op.id.map(|(client, n)| Identity { client, n, fingerprint });
         let Op { from, id, command: Parsed { command, .. }, base, if_match, mut users, permits } = op;
         let asker = Asker { user: author.user, from, id, permits };
+        let before = self.log.decided();
         let verdict = if !self.log.may_command(author.user) {
             Verdict::Refused(Rejection::not_found("there is no such room"))
         } else if if_match.is_some_and(|expected| expected != self.log.decided()) {
@@ -195,7 +197,16 @@ impl<K: RoomKind> Room<K> {
                     let applied = Applied { n, seq, fingerprint, conflicts: conflicts.clone() };
                     self.clients.applied((asker.user, client), applied, self.log.durable());
                 }
-                self.gate.push(at, Output::Applied(asker, Outcome { seq, repeated: false, conflicts }));
+                let outcome = Outcome { seq, repeated: false, conflicts };
+                if self.shared.sabotage.broadcasts_early() {
+                    let decided: Vec<_> = self.log.pending_after(before).cloned().collect();
+                    self.members.deliver(self.log.epoch, &decided, Answers::new());
+                }
+                if self.shared.sabotage.acks_early() {
+                    self.answer(asker, Ok(outcome));
+                } else {
+                    self.gate.push(at, Output::Applied(asker, outcome));
+                }
             }
             Verdict::Refused(rejection) => {
                 self.gate.push(at, Output::Refused(asker, rejection));

@@ -1,6 +1,6 @@
 //! Who is here: in memory only, folded per user, sent as deltas once per tick.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 use tripsync_domain::presence::PresenceState;
@@ -11,7 +11,7 @@ use tripsync_domain::{SessionId, Timestamp, UserId};
 struct Present {
     since: Timestamp,
     /// Each device's state and when it changed, as a running number.
-    devices: HashMap<SessionId, (PresenceState, u64)>,
+    devices: BTreeMap<SessionId, (PresenceState, u64)>,
     /// What is shown while the last device is missing.
     last: PresenceState,
     /// Until when a user without devices stays; set when the last one drops, cleared when one comes back.
@@ -31,7 +31,7 @@ impl Board {
     pub(crate) fn enter(&mut self, user: UserId, session: SessionId, now: Timestamp) {
         let present = self.users.entry(user).or_insert_with(|| Present {
             since: now,
-            devices: HashMap::new(),
+            devices: BTreeMap::new(),
             last: PresenceState::default(),
             grace_ends: None,
         });

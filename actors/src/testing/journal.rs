@@ -9,7 +9,7 @@ use room::Room;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Role, RoomId, Seq, Timestamp, UserId};
 
 /// What goes wrong with an append whose caller learns only that the outcome is unknown.
@@ -27,6 +27,8 @@ pub struct MemoryJournal {
     rooms: Arc<Mutex<BTreeMap<RoomId, Room>>>,
     plan: Arc<Mutex<Plan>>,
     state: Arc<watch::Sender<State>>,
+    /// Lets those who wait go on in the order in which they came, which `watch` does not.
+    thawed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +49,7 @@ struct State {
 
 impl Default for MemoryJournal {
     fn default() -> Self {
-        Self { rooms: Arc::default(), plan: Arc::default(), state: Arc::new(watch::Sender::new(State::default())) }
+        Self { rooms: Arc::default(), plan: Arc::default(), state: Arc::new(watch::Sender::new(State::default())), thawed: Arc::default() }
     }
 }
 
@@ -66,6 +68,7 @@ impl MemoryJournal {
     /// Lets waiting and later appends go on.
     pub fn thaw(&self) {
         self.state.send_modify(|state| state.frozen = false);
+        self.thawed.notify_waiters();
     }
 
     /// Waits until at least `count` appends are waiting in a frozen journal.
@@ -143,7 +146,13 @@ impl MemoryJournal {
             return;
         }
         let _waiting = Waiting::new(&self.state);
-        let _ = self.state.subscribe().wait_for(|state| !state.frozen).await;
+        loop {
+            let thawed = self.thawed.notified();
+            if !self.state.borrow().frozen {
+                return;
+            }
+            thawed.await;
+        }
     }
 }
 

@@ -1,0 +1,58 @@
+//! Ways to break the engine on purpose, so that the checkers can be shown to notice.
+//!
+//! Without the feature `testing` every question is answered by a constant "no", and there is no way to ask for anything else.
+
+macro_rules! sabotage {
+    ($($(#[$doc:meta])* $name:ident, $ask:ident;)*) => {
+        /// What is broken.
+        #[cfg(any(test, feature = "testing"))]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Sabotage {
+            /// Nothing.
+            Nothing,
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(any(test, feature = "testing"))]
+        impl Sabotage {
+            /// Every way to break the engine.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            pub(crate) const NONE: Self = Self::Nothing;
+
+            $(pub(crate) fn $ask(self) -> bool {
+                self == Self::$name
+            })*
+        }
+
+        /// Nothing is ever broken on purpose.
+        #[cfg(not(any(test, feature = "testing")))]
+        #[derive(Clone, Copy)]
+        pub(crate) struct Sabotage;
+
+        #[cfg(not(any(test, feature = "testing")))]
+        impl Sabotage {
+            pub(crate) const NONE: Self = Self;
+
+            $(pub(crate) const fn $ask(self) -> bool {
+                false
+            })*
+        }
+    };
+}
+
+sabotage! {
+    /// Commands are acknowledged when they are decided, not when they are durable.
+    AckEarly, acks_early;
+    /// A command is judged however often it comes, and the journal is not told its number.
+    NoDedupe, forgets_commands;
+    /// Events are sent when they are decided, not when they are durable.
+    BroadcastEarly, broadcasts_early;
+    /// Who resumes misses the first event.
+    ResumeSkips, skips_on_resume;
+    /// After a failed append everything that waited counts as stored.
+    TrustLost, trusts_lost;
+    /// Who is removed goes on to get events.
+    KeepRemoved, keeps_removed;
+    /// What was stored unnoticed is not announced after a reload.
+    ForgetMissed, forgets_missed;
+}

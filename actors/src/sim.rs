@@ -1,0 +1,13 @@
+//! Seeded random rooms: the real engine and sessions on virtual time, driven by a plan, judged by checkers.
+//!
+//! A [`plan::Plan`] is made from a seed and says everything that happens: what clients do, which sockets drop, what the journal
+//! suffers. One thread and paused time make one plan one trace. After the plan comes a quiet time, and then everybody must agree with the
+//! journal. A failing plan is saved and can be replayed: see [`tests`].
+
+mod client;
+mod plan;
+mod random;
+mod ward;
+mod world;
+
+mod tests;

@@ -1,0 +1,118 @@
+//! Watches what leaves the engine, at the moment when it leaves.
+
+use crate::testing::MemoryJournal;
+use crate::testing::checker::Violation;
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tripsync_domain::protocol::{EventRecord, to_json};
+use tripsync_domain::trip::{Event, State, Trip};
+use tripsync_domain::{EventMeta, RoomId, RoomKind, Seq, UserId};
+
+/// Violations, from wherever they are noticed.
+#[derive(Clone, Default)]
+pub(super) struct Violations(Arc<Mutex<Vec<Violation>>>);
+
+impl Violations {
+    pub(super) fn add(&self, violation: impl Into<Violation>) {
+        self.0.lock().push(violation.into());
+    }
+
+    pub(super) fn note<T>(&self, who: &str, result: Result<T, Violation>) -> Option<T> {
+        result.map_err(|violation| self.add(format!("{who}: {violation}"))).ok()
+    }
+
+    pub(super) fn all(&self) -> Vec<Violation> {
+        self.0.lock().clone()
+    }
+}
+
+/// A room as the journal has it at this moment.
+#[derive(Default)]
+struct Mirror {
+    records: Vec<Value>,
+    state: State,
+    /// After each seq, 0 first: who has access.
+    access: Vec<Vec<UserId>>,
+}
+
+/// The output gate's judge, and the trace of everything that left.
+#[derive(Clone)]
+pub(super) struct Ward {
+    journal: MemoryJournal,
+    rooms: Arc<Mutex<BTreeMap<String, (RoomId, Mirror)>>>,
+    users: Arc<Vec<UserId>>,
+    violations: Violations,
+    trace: Arc<Mutex<u64>>,
+}
+
+impl Ward {
+    pub(super) fn new(journal: MemoryJournal, rooms: &[RoomId], users: Vec<UserId>, violations: Violations) -> Self {
+        let mirrors = rooms.iter().map(|room| (room.to_string(), (*room, Mirror { access: vec![Vec::new()], ..Mirror::default() })));
+        Self {
+            journal,
+            rooms: Arc::new(Mutex::new(mirrors.collect())),
+            users: Arc::new(users),
+            violations,
+            trace: Arc::new(Mutex::new(0xcbf2_9ce4_8422_2325)),
+        }
+    }
+
+    /// A number that two runs of one plan have in common.
+    pub(super) fn trace(&self) -> u64 {
+        *self.trace.lock()
+    }
+
+    /// Judges a frame that a room hands to a session of a user.
+    pub(super) fn leaves(&self, user: UserId, frame: &Value, bytes: &[u8]) {
+        {
+            let mut trace = self.trace.lock();
+            *trace = bytes
+                .iter()
+                .chain(&user.0.into_bytes())
+                .fold(*trace, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        }
+        let mut rooms = self.rooms.lock();
+        let Some((room, mirror)) = frame["room"].as_str().and_then(|room| rooms.get_mut(room)) else { return };
+        mirror.catch_up(&self.journal, *room, &self.users);
+        let durable = mirror.records.len() as u64;
+        for event in frame["events"].as_array().into_iter().flatten() {
+            let seq = event["seq"].as_u64().unwrap_or(0);
+            let Some(index) = usize::try_from(seq).ok().and_then(|seq| seq.checked_sub(1)) else { continue };
+            if mirror.records.get(index) != Some(event) && event.get("ev").is_some() {
+                self.violations.add(format!("event {seq} left before it was durable (the journal is at {durable}): {event}"));
+            } else if frame["t"] == "events" && ![index, index + 1].iter().any(|at| mirror.access[*at].contains(&user)) {
+                self.violations.add(format!("event {seq} went to {user}, who is no member"));
+            }
+        }
+        if matches!(frame["t"].as_str(), Some("joined" | "ack")) && frame["seq"].as_u64() > Some(durable) {
+            self.violations.add(format!("it left before it was durable (the journal is at {durable}): {frame}"));
+        }
+    }
+
+    /// Judges something else that says a seq is durable.
+    pub(super) fn is_durable(&self, room: RoomId, seq: Seq, what: &str) {
+        let durable = self.journal.records(room).len() as u64;
+        if seq.0 > durable {
+            self.violations.add(format!("{what} at {seq} left before it was durable (the journal is at {durable})"));
+        }
+    }
+}
+
+impl Mirror {
+    fn catch_up(&mut self, journal: &MemoryJournal, room: RoomId, users: &[UserId]) {
+        for stored in journal.records(room).into_iter().skip(self.records.len()) {
+            let record: EventRecord<Event> = EventRecord::decode(&stored.bytes).unwrap();
+            let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
+            Trip::evolve(&mut self.state, &meta, &record.ev);
+            self.access.push(users.iter().filter(|user| Trip::access(&self.state, **user).is_some()).copied().collect());
+            self.records.push(json_of(&stored.bytes));
+        }
+    }
+}
+
+/// MessagePack as the JSON that clients see.
+pub(super) fn json_of(bytes: &[u8]) -> Value {
+    serde_json::from_slice(&to_json(bytes).unwrap()).unwrap()
+}
