@@ -27,10 +27,10 @@ mod tests;
 mod wait;
 
 pub(crate) use backend::{Backend, TestDatabase, for_each_backend};
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Mirror};
 pub(crate) use inside::Inside;
 pub(crate) use postgres::PrivatePostgres;
-pub(crate) use server::Server;
+pub(crate) use server::{Launch, Server};
 pub(crate) use wait::eventually;
 
 /// An HTTP client for the servers under test: no proxy, whatever the environment says.

@@ -11,6 +11,8 @@ mod docs;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod rest;

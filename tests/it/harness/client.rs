@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 mod mirror;
 
-use mirror::Mirror;
+pub(crate) use mirror::Mirror;
 
 /// How long anything may take, restarts of the server included.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -158,6 +158,12 @@ impl Client {
         self.until("the room is joined", |client| client.room(room).is_joined()).await;
     }
 
+    /// The same from the room's first event on, so that the whole history comes as events.
+    pub(crate) async fn join_from_zero(&mut self, room: Uuid) {
+        self.rooms.insert(room, Mirror::from_zero(room, self.id));
+        self.join(room).await;
+    }
+
     /// Leaves a room. What is known of it stays.
     pub(crate) async fn leave(&mut self, room: Uuid) {
         self.rooms.get_mut(&room).expect("the room was joined").left();
@@ -214,6 +220,25 @@ impl Client {
                 panic!("client {}: waited {LIMIT:?} for: {what}; rooms {rooms:#?}; other frames {:?}", self.id, self.other);
             }
             self.turn(limit).await;
+        }
+    }
+
+    /// Handles the next thing that comes.
+    ///
+    /// # Panics
+    /// Nothing comes in time.
+    pub(crate) async fn step(&mut self) {
+        let limit = Instant::now() + LIMIT;
+        self.turn(limit).await;
+        if Instant::now() >= limit {
+            self.until("anything", |_| false).await;
+        }
+    }
+
+    /// Sends a command once more that is not answered, as after a doubt.
+    pub(crate) async fn send_again(&mut self, room: Uuid, n: u64) {
+        if self.room(room).is_joined() && self.room(room).is_pending(n) {
+            self.send_op(room, n).await;
         }
     }
 

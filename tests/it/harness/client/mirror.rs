@@ -28,6 +28,8 @@ struct Command {
     base: u64,
     sendings: u32,
     answers: u32,
+    /// Answers that say that their very sending applied it.
+    applied: u32,
     outcome: Option<Result<u64, Value>>,
 }
 
@@ -44,9 +46,13 @@ pub(crate) struct Mirror {
     state: Option<(u64, Value)>,
     events: BTreeMap<u64, Value>,
     commands: BTreeMap<u64, Command>,
+    /// Numbers of those without an outcome.
+    waiting: BTreeSet<u64>,
     present: BTreeMap<Uuid, Value>,
     joins: u32,
     last_refusal: Option<Value>,
+    acked_count: u64,
+    repeated_count: u64,
     /// Own commands by number, and others' by client and number, as the history has them.
     applied: BTreeMap<(Uuid, Uuid, u64), u64>,
     recent: VecDeque<String>,
@@ -64,12 +70,20 @@ impl Mirror {
             state: None,
             events: BTreeMap::new(),
             commands: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             present: BTreeMap::new(),
             joins: 0,
             last_refusal: None,
+            acked_count: 0,
+            repeated_count: 0,
             applied: BTreeMap::new(),
             recent: VecDeque::new(),
         }
+    }
+
+    /// One that resumes from before the first event, which has the first epoch.
+    pub(super) fn from_zero(room: Uuid, client: Uuid) -> Self {
+        Self { epoch: 1, ..Self::new(room, client) }
     }
 
     pub(crate) const fn id(&self) -> Uuid {
@@ -128,11 +142,11 @@ impl Mirror {
     }
 
     pub(crate) fn pending(&self) -> Vec<u64> {
-        self.commands.iter().filter(|(_, command)| command.outcome.is_none()).map(|(n, _)| *n).collect()
+        self.waiting.iter().copied().collect()
     }
 
     pub(crate) fn pending_count(&self) -> usize {
-        self.commands.values().filter(|command| command.outcome.is_none()).count()
+        self.waiting.len()
     }
 
     pub(crate) fn is_pending(&self, n: u64) -> bool {
@@ -153,6 +167,21 @@ impl Mirror {
     /// It was not acknowledged.
     pub(crate) fn acked(&self, n: u64) -> u64 {
         self.answer(n).unwrap_or_else(|frame| panic!("command {n} was refused: {frame}"))
+    }
+
+    /// How many commands were acknowledged.
+    pub(crate) const fn acked_count(&self) -> u64 {
+        self.acked_count
+    }
+
+    /// How many of them had been applied by an earlier sending, whose answer did not arrive.
+    pub(crate) const fn repeated_count(&self) -> u64 {
+        self.repeated_count
+    }
+
+    /// Every answered command: its number, how often it was sent, and its answer.
+    pub(crate) fn answered(&self) -> impl Iterator<Item = (u64, u32, &Result<u64, Value>)> {
+        self.commands.iter().filter_map(|(n, command)| Some((*n, command.sendings, command.outcome.as_ref()?)))
     }
 
     /// Numbers and seqs of every acknowledged command.
@@ -189,7 +218,8 @@ impl Mirror {
 
     pub(super) fn pend(&mut self, n: u64, cmd: Value) {
         let base = self.seq;
-        self.commands.insert(n, Command { cmd, base, sendings: 0, answers: 0, outcome: None });
+        self.waiting.insert(n);
+        self.commands.insert(n, Command { cmd, base, sendings: 0, answers: 0, applied: 0, outcome: None });
     }
 
     pub(super) fn join_frame(&self) -> Value {
@@ -262,22 +292,24 @@ impl Mirror {
             self.seq = seq;
             if let Some(before) = self.events.insert(seq, event.clone()) {
                 self.must(before == *event, "an event has changed");
+                continue;
             }
             if let (Some(by), Some(client), Some(n)) = (event["by"].as_str(), event["client"].as_str(), event["n"].as_u64()) {
                 let key = (by.parse().unwrap(), client.parse().unwrap(), n);
-                let earlier = self.applied.insert(key, seq).is_some_and(|earlier| earlier != seq);
+                // The events of one command follow each other.
+                let earlier = self.applied.insert(key, seq).is_some_and(|earlier| earlier + 1 != seq);
                 self.must(!earlier, "a command was applied twice");
                 self.check_ack(n, seq, key.1);
             }
         }
     }
 
-    /// An own command's place in the history is where its `ack` says.
+    /// An own command's last event is where its `ack` says.
     fn check_ack(&self, n: u64, seq: u64, client: Uuid) {
         if client == self.client
             && let Some(Some(Ok(acked))) = self.commands.get(&n).map(|command| &command.outcome)
         {
-            self.must(*acked == seq, "an `ack` names another seq than the history");
+            self.must(*acked >= seq, "an `ack` names another seq than the history");
         }
     }
 
@@ -287,11 +319,22 @@ impl Mirror {
         self.must(frame["durable"] == true, "an `ack` that is not durable");
         let earlier = self.count_answer(n);
         self.must(!matches!(&earlier, Some(Ok(before)) if *before != seq), "two `ack`s of one command differ");
-        self.must(!matches!(&earlier, Some(Err(_))), "a command was refused for good, then acknowledged");
+        // Each sending of a refused command is judged anew.
+        let sendings = self.commands[&n].sendings;
+        self.must(!matches!(&earlier, Some(Err(_))) || sendings > 1, "a command was refused for good, then acknowledged");
         if let Some(event) = self.events.get(&seq).filter(|event| is_whole(event)) {
             self.must(event["n"] == n && event["client"] == json!(self.client), "the event at the `ack`'s seq is another's");
         }
-        self.commands.get_mut(&n).expect("counted").outcome = Some(Ok(seq));
+        let command = self.commands.get_mut(&n).expect("counted");
+        if !matches!(earlier, Some(Ok(_))) {
+            self.acked_count += 1;
+            self.repeated_count += u64::from(frame["repeated"] == true);
+        }
+        command.outcome = Some(Ok(seq));
+        self.waiting.remove(&n);
+        command.applied += u32::from(frame["repeated"] != true);
+        let applied = command.applied;
+        self.must(applied <= 1, "a command was applied by two sendings");
     }
 
     /// Whether the command is to be sent again.
@@ -306,6 +349,7 @@ impl Mirror {
         }
         if !again {
             self.commands.get_mut(&n).expect("counted").outcome = Some(Err(frame.clone()));
+            self.waiting.remove(&n);
         }
         again
     }
