@@ -1,11 +1,15 @@
 //! The live protocol end to end: real server processes, real sockets, both databases.
 
 mod crash;
+mod drain;
 mod frozen;
 mod hostile;
 mod journal;
 mod mixed;
 mod people;
+mod presence;
 mod replica;
+mod sessions;
+mod slow;
 mod socket;
 mod trip;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use tripsync_domain::Role;
 use tripsync_domain::protocol::Codec;
 use uuid::Uuid;
 
@@ -18,6 +20,7 @@ pub(super) struct User {
     pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) token: String,
+    email: String,
 }
 
 impl User {
@@ -30,7 +33,36 @@ impl User {
         let body: Value = answer.json().await.unwrap();
         assert_eq!(status, 201, "{body}");
         let id = text(&body["user"]["id"]).parse().unwrap();
-        Self { id, name: name.to_owned(), token: text(&body["access_token"]) }
+        Self { id, name: name.to_owned(), email, token: text(&body["access_token"]) }
+    }
+
+    /// The same account with a login of its own, as on another device.
+    pub(super) async fn login(&self, server: &Server) -> Self {
+        let body = json!({"email": self.email, "password": PASSWORD});
+        let (status, body) = self.call(server, Method::POST, "/api/v1/auth/login", Some(body)).await;
+        assert_eq!(status, 200, "{body}");
+        Self { token: text(&body["access_token"]), ..self.clone() }
+    }
+
+    /// A request in this user's name: the status, and the body or null.
+    pub(super) async fn call(&self, server: &Server, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let request = http_client().request(method, server.url(path)).bearer_auth(&self.token);
+        let request = if let Some(body) = &body { request.json(body) } else { request };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    /// A new trip over REST, with other members.
+    pub(super) async fn trip(&self, server: &Server, members: &[(&Self, Role)]) -> Uuid {
+        let (status, body) = self.call(server, Method::POST, "/api/v1/trips", Some(json!({"title": "Lisbon"}))).await;
+        assert_eq!(status, 201, "{body}");
+        let trip = text(&body["id"]).parse().unwrap();
+        for (user, role) in members {
+            let member = json!({"user": user.id, "role": role});
+            let (status, body) = self.call(server, Method::POST, &format!("/api/v1/trips/{trip}/members"), Some(member)).await;
+            assert_eq!(status, 201, "{body}");
+        }
+        trip
     }
 
     /// A client that keeps to the protocol.
@@ -41,6 +73,14 @@ impl User {
     /// How this user opens plain sockets.
     pub(super) fn opening(&self, server: &Server, codec: Codec) -> Opening {
         Opening { address: server.address(), codec, token: self.token.clone(), client: None }
+    }
+
+    /// A plain socket in a room.
+    pub(super) async fn joined(&self, server: &Server, codec: Codec, room: Uuid) -> Socket {
+        let mut socket = self.socket(server, codec).await;
+        socket.send(&json!({"t": "join", "room": room})).await;
+        socket.expect("joined").await;
+        socket
     }
 
     /// A plain socket, after its `welcome`.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -105,6 +105,17 @@ impl Socket {
         }
     }
 
+    /// The next frame.
+    ///
+    /// # Panics
+    /// The socket closes or nothing comes.
+    pub(super) async fn frame(&mut self) -> Value {
+        match tokio::time::timeout(LIMIT, self.next()).await {
+            Ok(Heard::Frame(frame)) => frame,
+            other => panic!("no frame but {other:?}"),
+        }
+    }
+
     /// The next frame with this `t`, whatever comes before it.
     ///
     /// # Panics
@@ -126,6 +137,19 @@ impl Socket {
             match tokio::time::timeout(LIMIT, waiting).await {
                 Ok(frame) => frame,
                 Err(_) => panic!("{caller}: no `{t}` came"),
+            }
+        }
+    }
+
+    /// What had been sent to it until now: everything before the answer to a ping.
+    pub(super) async fn until_now(&mut self) -> Vec<Value> {
+        self.send(&json!({"t": "ping", "n": 4711})).await;
+        let mut frames = Vec::new();
+        loop {
+            match tokio::time::timeout(LIMIT, self.next()).await.expect("the ping is answered") {
+                Heard::Frame(frame) if frame["t"] == "pong" && frame["n"] == 4711 => return frames,
+                Heard::Frame(frame) => frames.push(frame),
+                Heard::Closed(code) => panic!("closed ({code:?}) after {frames:?}"),
             }
         }
     }

@@ -50,6 +50,7 @@ pub(crate) struct Mirror {
     waiting: BTreeSet<u64>,
     present: BTreeMap<Uuid, Value>,
     joins: u32,
+    gone: u32,
     last_refusal: Option<Value>,
     acked_count: u64,
     repeated_count: u64,
@@ -73,6 +74,7 @@ impl Mirror {
             waiting: BTreeSet::new(),
             present: BTreeMap::new(),
             joins: 0,
+            gone: 0,
             last_refusal: None,
             acked_count: 0,
             repeated_count: 0,
@@ -124,6 +126,11 @@ impl Mirror {
     /// Who is present.
     pub(crate) const fn present(&self) -> &BTreeMap<Uuid, Value> {
         &self.present
+    }
+
+    /// How often somebody was said to have gone.
+    pub(crate) const fn gone(&self) -> u32 {
+        self.gone
     }
 
     /// How many `joined` frames came.
@@ -369,6 +376,7 @@ impl Mirror {
             self.set_present(entry);
         }
         for user in frame["gone"].as_array().into_iter().flatten() {
+            self.gone += 1;
             self.present.remove(&user.as_str().expect("a user").parse().unwrap());
         }
     }
