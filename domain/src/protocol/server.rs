@@ -235,3 +235,6 @@ pub fn encode_joined(head: &JoinedHead<'_>, body: JoinedBody<'_>, presence: &[Pr
     out.key("presence").raw(&presence);
     Ok(out.into_vec())
 }
+
+#[cfg(test)]
+mod tests;
