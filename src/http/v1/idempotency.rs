@@ -194,6 +194,9 @@ pub(crate) fn document(operation: &mut Operation) {
         .schema(Some(text))
         .build();
     operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
+    // With a key the whole body is read, whether the operation wants one or not.
+    problem(operation, "400", "The request could not be understood.");
+    problem(operation, "413", "The body is too large.");
     problem(operation, "409", "The first request with this `Idempotency-Key` is still running.");
     problem(operation, "422", "The `Idempotency-Key` was used for another request.");
     for (status, response) in &mut operation.responses.responses {

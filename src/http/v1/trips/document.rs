@@ -24,6 +24,7 @@ pub(super) fn complete(document: &mut OpenApi) {
                 conditional_write(operation);
             }
             if is_post && !of_trip {
+                etag(operation);
                 header(operation, "201", "Location", "The trip's address.");
             }
         }
