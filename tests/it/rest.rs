@@ -5,7 +5,10 @@ mod client;
 mod idempotency;
 mod logins;
 mod openapi;
+mod spec;
 mod system;
+mod trips;
+mod walk;
 mod wire;
 
 pub(crate) use client::Api;

@@ -6,6 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::spec;
 use crate::harness::{Server, http_client};
 
 /// The password of every account that [`Api::account`] makes.
@@ -37,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// Null when there was no JSON.
     pub(crate) body: Value,
+    /// Bytes of the body.
+    pub(crate) length: usize,
 }
 
 impl Answer {
@@ -108,6 +111,14 @@ impl Api {
         send(self.request(Method::PATCH, path).json(&body)).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
     /// Registers a new account with a name of its own.
     pub(crate) async fn account(&self, name: &str) -> Account {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -125,12 +136,17 @@ impl Api {
     }
 }
 
-/// Sends and reads the whole answer.
+/// Sends and reads the whole answer, which must be one that the OpenAPI document announces.
 pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let response = client.execute(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.unwrap();
-    Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+    let answer = Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), length: bytes.len() };
+    spec::check(&method, &path, &answer);
+    answer
 }
 
 /// A JSON string's text.
