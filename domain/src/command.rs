@@ -8,7 +8,7 @@ use crate::{ErrorCode, Rejection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use strict::Strict;
+pub use strict::Strict;
 
 /// A command's fingerprint, by which the same number with another body is recognised.
 ///

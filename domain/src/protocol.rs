@@ -13,6 +13,7 @@ pub use client::{ClientFrame, FrameError, Position};
 pub use record::{EventRecord, encode_bare, encode_events};
 pub use server::{About, JoinedBody, JoinedHead, Limits, PresenceDelta, PresenceEntry, ServerFrame, encode_joined};
 pub use transcode::{TranscodeError, to_json};
+pub use value::from_json;
 
 /// How frames are written on one socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

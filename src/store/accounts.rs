@@ -65,6 +65,11 @@ pub enum Rotation {
     Unknown,
 }
 
+/// Whether any account can have this e-mail address or user name. What cannot is not asked for: PostgreSQL fails on a NUL.
+fn can_be_handle(handle: &str) -> bool {
+    !handle.chars().any(char::is_control)
+}
+
 /// Begins a session.
 ///
 /// # Errors

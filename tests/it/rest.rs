@@ -4,6 +4,7 @@ mod accounts;
 mod client;
 mod idempotency;
 mod logins;
+mod odd;
 mod openapi;
 mod spec;
 mod system;

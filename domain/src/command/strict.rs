@@ -7,8 +7,8 @@ use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use serde_json::{Error, Value};
 
 /// A value to deserialise from.
-#[derive(Clone, Copy)]
-pub(crate) struct Strict<'a>(pub(crate) &'a Value);
+#[derive(Clone, Copy, Debug)]
+pub struct Strict<'a>(pub &'a Value);
 
 macro_rules! forward {
     ($($method:ident)*) => {$(

@@ -108,11 +108,14 @@ pub(crate) fn from_msgpack(bytes: &[u8]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Reads exactly one value from JSON text.
-pub(crate) fn from_json(bytes: &[u8]) -> Result<Value, String> {
+/// Reads exactly one value from JSON text: keys are unique, numbers finite, nesting ends at 32, integral floats become integers.
+///
+/// # Errors
+/// A sentence that says what is wrong, with line and column where there is one.
+pub fn from_json(bytes: &[u8]) -> Result<Value, String> {
     let Json(value) = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     if depth(&value) > DEPTH_MAX {
-        return Err(format!("the frame nests deeper than {DEPTH_MAX}"));
+        return Err(format!("it nests deeper than {DEPTH_MAX}"));
     }
     Ok(value)
 }

@@ -162,7 +162,7 @@ fn form<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             return Err(Problem::invalid(vec![FieldError::invalid(format!("/{name}"), "is there twice")]));
         }
     }
-    json::from_value(fields.into())
+    json::from_value(&fields.into())
 }
 
 fn client_label(headers: &HeaderMap) -> Option<String> {

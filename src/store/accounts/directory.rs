@@ -26,6 +26,9 @@ impl UserDirectory {
     /// As for any query.
     pub async fn find(&self, handle: &str) -> Result<Option<UserCard>, StoreError> {
         let handle = handle.trim().to_lowercase();
+        if !super::can_be_handle(&handle) {
+            return Ok(None);
+        }
         let row: Option<(Uuid, String)> = db_read!(&self.db, |pool| {
             let sql = if handle.contains('@') {
                 "SELECT id, display_name FROM users WHERE email = $1"

@@ -1,6 +1,6 @@
 //! User rows.
 
-use super::NewSession;
+use super::{NewSession, can_be_handle};
 use crate::store::{Db, StoreError};
 use crate::{db_read, db_tx};
 use tripsync_domain::{Timestamp, UserId};
@@ -102,6 +102,9 @@ pub async fn create_user(db: &Db, user: &NewUser, password_hash: &str, session: 
 /// # Errors
 /// As for any query.
 pub async fn credentials(db: &Db, handle: &str) -> Result<Option<(UserId, String)>, StoreError> {
+    if !can_be_handle(handle) {
+        return Ok(None);
+    }
     let row: Option<(Uuid, String)> = db_read!(db, |pool| {
         let sql = if handle.contains('@') {
             "SELECT id, password_hash FROM users WHERE email = $1"

@@ -53,7 +53,7 @@ struct ListQuery {
     author: Option<UserId>,
     /// Only of this type.
     #[serde(rename = "type")]
-    #[param(max_length = 64, example = "activity_removed")]
+    #[param(max_length = 64, pattern = "^[a-z0-9_]{1,64}$", example = "activity_removed")]
     tag: Option<String>,
     /// Only about this activity, place, message or user.
     #[param(value_type = Option<Uuid>)]
@@ -83,8 +83,8 @@ async fn list(
     ApiPath(room): ApiPath<RoomId>,
     ApiQuery(query): ApiQuery<ListQuery>,
 ) -> Result<Answer<Page<LogEntry>>, Stop> {
-    if query.tag.as_ref().is_some_and(|tag| tag.chars().count() > TYPE_CHARS_MAX) {
-        let error = FieldError::invalid("?type", format!("must have at most {TYPE_CHARS_MAX} characters"));
+    if query.tag.as_ref().is_some_and(|tag| !is_type(tag)) {
+        let error = FieldError::invalid("?type", format!("must be the type of an event: 1 to {TYPE_CHARS_MAX} of a-z, 0-9 and _"));
         return Err(Problem::invalid(vec![error]).into());
     }
     let list = reader.list(&app, "log newest first", Some(room));
@@ -106,6 +106,11 @@ async fn list(
 }
 
 /// The present names of those who did it.
+/// Whether an event can have this type, of whatever version.
+fn is_type(text: &str) -> bool {
+    (1..=TYPE_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
 async fn names(app: &App, rows: &[EventRow]) -> Result<HashMap<UserId, String>, Problem> {
     let authors: BTreeSet<UserId> = rows.iter().map(|row| row.author).collect();
     let cards = app.users.by_ids(&authors.into_iter().collect::<Vec<_>>()).await?;
