@@ -81,28 +81,50 @@ fn write_ready_file(path: &Path, running: &Running) -> std::io::Result<()> {
 
 /// The first SIGTERM or SIGINT drains, the second ends at once.
 pub(super) async fn end_on_signals(shutdown: Shutdown) {
-    for token in [&shutdown.drain, &shutdown.force] {
-        if let Err(error) = next_signal().await {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
             tracing::error!(%error, "signals cannot be heard");
             return;
         }
+    };
+    for token in [&shutdown.drain, &shutdown.force] {
+        signals.next().await;
         token.cancel();
     }
 }
 
+/// Heard from the beginning to the end: a signal between two waits is not lost.
 #[cfg(unix)]
-async fn next_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
 }
 
 #[cfg(not(unix))]
-async fn next_signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }

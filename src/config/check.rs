@@ -70,10 +70,43 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
         }
     }
     out.extend(config.live.findings());
+    if config.mode == Mode::Production && has_default_password(config.database.url.expose()) {
+        out.push(
+            "database.url has a password that is a default or the user's name, which production mode refuses; take another".to_owned(),
+        );
+    }
     if config.mode == Mode::Production && config.http.cors_origins.iter().any(|entry| entry == "*") {
         out.push("http.cors_origins must name origins in production instead of \"*\"".to_owned());
     }
     out
+}
+
+/// Whether the URL's password is one that examples and images come with. None at all (a socket, a certificate) is for the
+/// database to judge.
+fn has_default_password(url: &str) -> bool {
+    const DEFAULTS: [&str; 12] = [
+        "postgres",
+        "password",
+        "passwd",
+        "secret",
+        "changeme",
+        "changethis",
+        "change-me",
+        "change_me",
+        "example",
+        "admin",
+        "root",
+        "tripsync",
+    ];
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let (before_query, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let user_and_password = before_query.rsplit_once('@').map_or("", |(whole, _)| whole);
+    let (user, password) = user_and_password.split_once(':').unwrap_or((user_and_password, ""));
+    let named = query.split('&').find_map(|pair| pair.strip_prefix("password="));
+    [password, named.unwrap_or("")].iter().any(|password| {
+        let lower = password.to_lowercase();
+        !lower.is_empty() && (lower == user.to_lowercase() || DEFAULTS.contains(&lower.as_str()))
+    })
 }
 
 fn address(text: &str) -> bool {

@@ -120,6 +120,25 @@ fn production_refuses_weak_keys() {
         .unwrap();
 }
 
+#[test]
+fn production_refuses_default_database_passwords() {
+    let key = ("TRIPSYNC__AUTH__SIGNING_KEY", "9fX2mQ7LrT0vYbZkW4cJhN8sDgP1uEaR5oIxK3yVtM6B");
+    let load = |mode, url| sources(&[("TRIPSYNC__MODE", mode), key, ("TRIPSYNC__DATABASE__URL", url)], &[]).load();
+    for url in [
+        "postgres://postgres:postgres@db/x",
+        "postgres://ann:Ann@db/x",
+        "postgres://ann:changethis@db/x",
+        "postgresql://ann@db/x?sslmode=require&password=secret",
+    ] {
+        let text = load("production", url).unwrap_err().to_string();
+        assert!(text.contains("database.url has a password") && !text.contains("changethis"), "{url}: {text}");
+        load("development", url).unwrap();
+    }
+    for url in ["postgres://ann:kT3-vvq9@db/x", "postgres://ann@db/x", "postgres:///x?host=/run/postgresql", "sqlite://a.db", ""] {
+        load("production", url).unwrap();
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn the_key_file_is_made_once_private_and_checked() {

@@ -1,8 +1,8 @@
 //! Opening PostgreSQL.
 
 use super::{DbOptions, StoreError};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<PgPool, St
         .map_err(|_| StoreError::Url("a PostgreSQL URL looks like postgres://user:secret@host:5432/name"))?
         .application_name("tripsync");
     let where_to = format!("{}:{}/{}", connect.get_host(), connect.get_port(), connect.get_database().unwrap_or(""));
-    let pool = PgPoolOptions::new()
+    wait_for(&connect, &where_to, options).await?;
+    Ok(PgPoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(options.acquire_timeout)
         .after_connect(|connection, _| {
@@ -30,13 +31,17 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<PgPool, St
                 Ok(())
             })
         })
-        .connect_lazy_with(connect);
+        .connect_lazy_with(connect))
+}
 
+/// Waits until the server takes a connection. Not by way of the pool, which keeps to itself why it got none.
+async fn wait_for(connect: &PgConnectOptions, where_to: &str, options: &DbOptions) -> Result<(), StoreError> {
     let deadline = tokio::time::Instant::now() + options.wait;
     loop {
-        let error = match pool.acquire().await {
-            Ok(_) => return Ok(pool),
-            Err(error) => StoreError::from(error),
+        let error = match tokio::time::timeout(options.acquire_timeout, connect.connect()).await {
+            Ok(Ok(connection)) => return Ok(connection.close().await?),
+            Ok(Err(error)) => StoreError::from(error),
+            Err(_) => StoreError::Unavailable { why: "no answer in time", source: None },
         };
         if !error.is_unavailable() || tokio::time::Instant::now() + RETRY_PAUSE > deadline {
             return Err(error);

@@ -70,4 +70,7 @@ async fn an_unreachable_server_is_waited_for_then_named_unavailable() {
     // Port 9 (discard) of the loopback interface: nothing listens there.
     let error = Db::connect("postgres://u:p@127.0.0.1:9/x", &options).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
+    // The reason is the driver's, not that a pool was empty.
+    let text = crate::telemetry::chain(&error);
+    assert!(text.contains("connection failed") && text.contains("refused"), "{text}");
 }
