@@ -34,7 +34,7 @@ async fn every_failure_is_a_typed_problem() {
     json_body(&bomb).await.problem("malformed");
     json_body("[]").await.problem("invalid");
     json_body("{\"bio\":1}").await.problem("invalid");
-    json_body("{\"bio\":\"a\",\"bio\":\"b\"}").await.problem("invalid");
+    json_body("{\"bio\":\"a\",\"bio\":\"b\"}").await.problem("malformed");
     json_body("{\"is_admin\":true}").await.problem("unknown_field");
     json_body(&format!("{{\"bio\":\"{}\"}}", "x".repeat(2 << 20))).await.problem("too_large");
     let keyed = send(ann.request(Method::POST, "/api/v1/live/tickets").header("Idempotency-Key", "k").body("x".repeat(2 << 20)));
