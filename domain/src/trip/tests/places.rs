@@ -55,3 +55,23 @@ fn leave_the_activities_there_without_a_place() {
     let said = room.refused(ANA, json!({"type": "update_activity", "activity": id(3), "place": id(1)}), NotFound, "/place");
     assert!(said.starts_with("The place was removed by Ben at "), "{said}");
 }
+
+#[test]
+fn distances_are_those_of_the_globe() {
+    let at = |lat, lon| crate::trip::Position::new(lat, lon).unwrap();
+    let (lisbon, porto) = (at(38.7223, -9.1393), at(41.1579, -8.6291));
+    for (from, to, metres) in [
+        (lisbon, lisbon, 0),
+        (lisbon, porto, 274_250),
+        // A degree along the equator and along a meridian, over the date line, over the pole, to the other side.
+        (at(0.0, 0.0), at(0.0, 1.0), 111_195),
+        (at(0.0, 0.0), at(1.0, 0.0), 111_195),
+        (at(0.0, 179.5), at(0.0, -179.5), 111_195),
+        (at(89.5, 0.0), at(89.5, 180.0), 111_195),
+        (at(10.0, 20.0), at(-10.0, -160.0), 20_015_115),
+    ] {
+        let (there, back) = (from.metres_to(to), to.metres_to(from));
+        assert_eq!(there, back);
+        assert!(there.abs_diff(metres) <= 50, "{from:?} to {to:?}: {there} m instead of {metres} m");
+    }
+}

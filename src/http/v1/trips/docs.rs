@@ -125,7 +125,7 @@ pub(super) struct Place {
     pub(super) id: ItemId,
     name: String,
     pub(super) kind: PlaceKind,
-    position: Option<Position>,
+    pub(super) position: Option<Position>,
     address: Option<String>,
     notes: Option<String>,
     votes: BTreeSet<UserId>,

@@ -6,12 +6,12 @@ use super::schema;
 use super::write::{Answer, Body, Receipt, Writer, Written};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
-use crate::http::problem::Problem;
+use crate::http::problem::{FieldError, Problem};
 use crate::http::v1::page::{self, Page, Wanted, cut};
 use axum::extract::State;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tripsync_domain::trip::PlaceKind;
+use tripsync_domain::trip::{PlaceKind, Position};
 use tripsync_domain::{ItemId, RoomId, Seq, Timestamp, UserId};
 use utoipa::{IntoParams, PartialSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -28,6 +28,12 @@ struct ListQuery {
     /// Only places of this kind.
     #[param(schema_with = schema::PlaceKind::schema, required = false)]
     kind: Option<PlaceKind>,
+    /// Only places around this point, nearest first: latitude and longitude in degrees, with a comma between them.
+    #[param(example = "38.7223,-9.1393", pattern = r"^-?\d+(\.\d+)?,-?\d+(\.\d+)?$")]
+    near: Option<String>,
+    /// How far `near` reaches, in metres; 5,000 unless told.
+    #[param(minimum = 1, maximum = 20_100_000)]
+    within_m: Option<u32>,
     /// Items of the page.
     #[param(schema_with = page::limit_schema, required = false)]
     limit: Option<u32>,
@@ -39,7 +45,69 @@ struct ListQuery {
     skip: Option<u32>,
 }
 
-/// The places, in the order in which they were added.
+/// How far `near` reaches unless told, and at most: half way around.
+const WITHIN_M_DEFAULT: u32 = 5_000;
+const WITHIN_M_MAX: u32 = 20_100_000;
+
+/// Which places.
+#[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
+struct Filter {
+    kind: Option<PlaceKind>,
+    /// Around where, and how far from there.
+    near: Option<(Position, u32)>,
+}
+
+impl Filter {
+    fn of(query: &ListQuery) -> Result<Self, Problem> {
+        let refused = |parameter: &str, text: String| Problem::invalid(vec![FieldError::invalid(parameter, text)]);
+        if query.within_m.is_some_and(|within| !(1..=WITHIN_M_MAX).contains(&within)) {
+            return Err(refused("?within_m", format!("must be 1 to {WITHIN_M_MAX}")));
+        }
+        let near = match &query.near {
+            Some(text) => {
+                let point = text.split_once(',').and_then(|(lat, lon)| Position::new(lat.parse().ok()?, lon.parse().ok()?));
+                let point = point.ok_or_else(|| refused("?near", "must be a latitude and a longitude such as 38.7223,-9.1393".into()))?;
+                Some((point, query.within_m.unwrap_or(WITHIN_M_DEFAULT)))
+            }
+            // A cursor knows where.
+            None if query.within_m.is_some() && query.cursor.is_none() => {
+                return Err(refused("?within_m", "says how far from `near`, which is missing".into()));
+            }
+            None => None,
+        };
+        Ok(Self { kind: query.kind, near })
+    }
+
+    /// The place as the list has it, if it belongs there.
+    fn admit(&self, place: Place) -> Option<Listed> {
+        if self.kind.is_some_and(|kind| kind != place.kind) {
+            return None;
+        }
+        let distance_m = match self.near {
+            Some((point, within)) => Some(place.position.map(|position| point.metres_to(position)).filter(|metres| *metres <= within)?),
+            None => None,
+        };
+        Some(Listed { place, distance_m })
+    }
+}
+
+/// A place in a list.
+#[derive(Debug, Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    place: Place,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance_m: Option<u32>,
+}
+
+impl Listed {
+    /// By distance, then in the order of adding.
+    const fn key(&self) -> (Option<u32>, Timestamp, ItemId) {
+        (self.distance_m, self.place.created_at, self.place.id)
+    }
+}
+
+/// The places, in the order in which they were added, or those near a point, nearest first.
 #[utoipa::path(get, path = "/trips/{trip}/places", operation_id = "trips.places.list", params(ListQuery),
     responses((status = 200, description = "A page.", body = schema::PlacePage)))]
 async fn list(
@@ -47,17 +115,16 @@ async fn list(
     reader: Reader,
     ApiPath(room): ApiPath<RoomId>,
     ApiQuery(query): ApiQuery<ListQuery>,
-) -> Result<Answer<Page<Place>>, Stop> {
-    let list = reader.list(&app, "places by adding", Some(room));
+) -> Result<Answer<Page<Listed>>, Stop> {
+    let list = reader.list(&app, "places", Some(room));
+    let filter = Filter::of(&query)?;
     let wanted = Wanted { limit: query.limit, cursor: query.cursor, skip: query.skip };
-    let window = list.window::<_, (Timestamp, ItemId)>(wanted, query.kind)?;
+    let window = list.window::<Filter, (Option<u32>, Timestamp, ItemId)>(wanted, filter)?;
     let Seen { seq, state, .. } = reader.see::<PlacesView>(&app, room).await?;
-    let wanted = state.places.into_values().filter(|place| window.filter.is_none_or(|kind| kind == place.kind));
-    let mut places: Vec<_> = wanted.collect();
-    let key = |place: &Place| (place.created_at, place.id);
-    places.sort_unstable_by_key(key);
-    let start = window.after.map_or(0, |after| places.partition_point(|place| key(place) <= after));
-    Ok(Answer::ok(seq, cut(&list, &window, places, start, |_, place| key(place))?))
+    let mut places: Vec<_> = state.places.into_values().filter_map(|place| window.filter.admit(place)).collect();
+    places.sort_unstable_by_key(Listed::key);
+    let start = window.after.map_or(0, |after| places.partition_point(|listed| listed.key() <= after));
+    Ok(Answer::ok(seq, cut(&list, &window, places, start, |_, listed| listed.key())?))
 }
 
 /// A place.

@@ -182,6 +182,7 @@ schemas! {
         required("address", "Its postal address.", or_null(text(limits::ADDRESS_CHARS_MAX))),
         required("notes", "Anything else.", or_null(text(limits::NOTES_CHARS_MAX))),
         required("votes", "Members who want to go there.", set(uuid(), limits::MEMBERS_MAX)),
+        optional("distance_m", "Metres from `near`, in a list that asks for it.", count()),
     ], stamps()].concat(), json!({
         "id": ID, "name": "Jerónimos Monastery", "kind": "poi", "position": {"lat": 38.6979, "lon": -9.2068}, "address": null,
         "notes": null, "votes": [ID], "created_by": ID, "created_at": AT, "updated_by": ID, "updated_at": AT

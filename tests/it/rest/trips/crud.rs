@@ -14,6 +14,7 @@ for_each_backend!(
     members_come_and_go,
     activities_are_kept_in_order,
     places_are_kept,
+    places_near_a_point_are_found,
     messages_are_kept,
     the_log_tells_everything,
     overwriting_unseen_values_is_told
@@ -225,6 +226,44 @@ async fn places_are_kept(database: TestDatabase) {
     ann.delete(&place).await.ok(200);
     ann.get(&place).await.problem("not_found");
     assert_eq!(ann.get(&format!("{trip}/activities/{activity}")).await.ok(200)["place"], Value::Null);
+}
+
+async fn places_near_a_point_are_found(database: TestDatabase) {
+    let world = World::on(&database).await;
+    let (ann, trip) = (&world.ann.api, world.trip(&[]).await);
+    let list = format!("{trip}/places");
+    // Belém, Lisbon's castle, its airport, Porto, and one that is nowhere.
+    for (name, lat, lon) in
+        [("Tower", 38.6916, -9.2160), ("Castle", 38.7139, -9.1334), ("Airport", 38.7742, -9.1342), ("Porto", 41.1579, -8.6291)]
+    {
+        ann.post(
+            &list,
+            json!({"name": name, "kind": if name == "Airport" { "airport" } else { "poi" }, "position": {"lat": lat, "lon": lon}}),
+        )
+        .await
+        .ok(201);
+    }
+    ann.post(&list, json!({"name": "Somewhere"})).await.ok(201);
+    let near = |more: &str| format!("{list}?near=38.7107,-9.1366{more}");
+    let found = ann.get(&near("")).await.ok(200);
+    assert_eq!(column(&found, "name"), ["Castle"]);
+    let metres = found["items"][0]["distance_m"].as_u64().unwrap();
+    assert!((400..500).contains(&metres), "{metres} m");
+    assert_eq!(column(&ann.get(&near("&within_m=8000")).await.ok(200), "name"), ["Castle", "Airport", "Tower"]);
+    assert_eq!(column(&ann.get(&near("&within_m=8000&kind=poi")).await.ok(200), "name"), ["Castle", "Tower"]);
+    assert!(ann.get(&list).await.ok(200)["items"][0].get("distance_m").is_none());
+
+    // Page by page; the cursor knows where and how far.
+    let mut page = ann.get(&near("&within_m=1000000&limit=2")).await.ok(200);
+    let mut names = column(&page, "name");
+    while let Some(next) = page["next"].as_str().map(str::to_owned) {
+        page = ann.get(&format!("{list}?limit=2&cursor={next}")).await.ok(200);
+        names.extend(column(&page, "name"));
+    }
+    assert_eq!(names, ["Castle", "Airport", "Tower", "Porto"]);
+    for wrong in ["near=91,0", "near=1", "near=x,y", "near=NaN,0", "within_m=5", "near=1,1&within_m=0", "near=1,1&within_m=20100001"] {
+        ann.get(&format!("{list}?{wrong}")).await.problem("invalid");
+    }
 }
 
 async fn messages_are_kept(database: TestDatabase) {
