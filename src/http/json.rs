@@ -174,7 +174,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
                         code: ErrorCode::UnknownField,
                         detail: text.to_owned(),
                     }),
-                    None => Problem::invalid(vec![FieldError::invalid(format!("?{name}"), detail)]),
+                    None => {
+                        let twice = text.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`'));
+                        Problem::invalid(vec![FieldError::invalid(format!("?{}", twice.unwrap_or(name)), detail)])
+                    }
                 })
             }
         }

@@ -39,15 +39,31 @@ struct ListQuery {
     skip: Option<u32>,
 }
 
-/// Which activities: all (`None`), a day's, or the unscheduled ones (`Some(None)`).
-type Filter = Option<Option<Date>>;
+/// Which activities.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+enum Filter {
+    #[default]
+    All,
+    Day(Date),
+    Unscheduled,
+}
+
+impl Filter {
+    fn takes(self, day: Option<Date>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Day(only) => day == Some(only),
+            Self::Unscheduled => day.is_none(),
+        }
+    }
+}
 
 fn filter(day: Option<&str>) -> Result<Filter, Problem> {
     match day {
-        None => Ok(None),
-        Some("unscheduled") => Ok(Some(None)),
+        None => Ok(Filter::All),
+        Some("unscheduled") => Ok(Filter::Unscheduled),
         Some(day) => match day.parse() {
-            Ok(day) => Ok(Some(Some(day))),
+            Ok(day) => Ok(Filter::Day(day)),
             Err(_) => Err(Problem::invalid(vec![FieldError::invalid("?day", "must be a date such as 2027-05-02, or `unscheduled`")])),
         },
     }
@@ -71,7 +87,7 @@ impl Place {
 /// All that pass, in the itinerary's order.
 fn places(view: &ItineraryView, filter: Filter) -> Vec<Place> {
     let days = view.days.iter().map(|(day, ids)| (Some(*day), ids)).chain([(None, &view.unscheduled)]);
-    let wanted = days.filter(|(day, _)| filter.is_none_or(|only| only == *day));
+    let wanted = days.filter(|(day, _)| filter.takes(*day));
     wanted
         .flat_map(|(day, ids)| ids.iter().enumerate().map(move |(index, id)| Place { unscheduled: day.is_none(), day, index, id: *id }))
         .collect()
@@ -190,16 +206,16 @@ mod tests {
     }
 
     fn order(view: &ItineraryView) -> Vec<u128> {
-        places(view, None).iter().map(|place| place.id.0.as_u128()).collect()
+        places(view, Filter::All).iter().map(|place| place.id.0.as_u128()).collect()
     }
 
     #[test]
     fn a_page_goes_on_where_the_last_one_ended_whatever_others_did() {
         let before = view(&[("2027-05-02", &[1, 2]), ("2027-05-03", &[3, 4, 5])], &[6]);
         assert_eq!(order(&before), [1, 2, 3, 4, 5, 6]);
-        let seen = places(&before, None).remove(3);
+        let seen = places(&before, Filter::All).remove(3);
         let rest = |after: &ItineraryView| {
-            let places = places(after, None);
+            let places = places(after, Filter::All);
             places[start(&places, &seen)..].iter().map(|place| place.id.0.as_u128()).collect::<Vec<_>>()
         };
         assert_eq!(rest(&before), [5, 6]);
