@@ -1,7 +1,9 @@
 //! Trips over REST: what every operation does, who may, and how conditions, keys, pages and problems behave.
 
 mod crud;
+mod keys;
 mod operations;
+mod pages;
 mod roles;
 mod versions;
 
@@ -44,7 +46,6 @@ impl Place {
 
 /// A server and some people.
 struct World {
-    #[expect(dead_code, reason = "held to be stopped at the end")]
     server: Server,
     anonymous: Api,
     ann: Account,
