@@ -69,8 +69,8 @@ impl Writer {
         let command = compose("create", body, &[])?;
         let room = RoomId(self.keyed.map_or_else(|| app.rooms.engine.new_id(), |client| Uuid::new_v5(&client.0, b"room")));
         let author = self.card(app).await?;
-        let outcome = app.rooms.engine.create::<Trip>(room, author, &command, self.identity()).await?;
-        Ok((room, outcome))
+        let outcome = app.rooms.engine.create::<Trip>(room, author, &command, self.identity()).await;
+        Ok((room, outcome.map_err(|rejection| addressed(rejection, &[]))?))
     }
 
     /// Applies a command made of a body and of what the address says.
@@ -153,8 +153,12 @@ fn unknown(name: &str) -> Problem {
 }
 
 /// A rejection as a problem of a request whose address says some of the command's fields: a pointer to one of them becomes
-/// `{name}`, and what such a field names and is not there is the address's own 404.
+/// `{name}`, and what such a field names and is not there is the address's own 404. What is wrong with no field of it, such as that
+/// one is missing, is wrong with the body.
 fn addressed(mut rejection: Rejection, fixed: Fixed<'_>) -> Problem {
+    if rejection.code == ErrorCode::Invalid {
+        rejection.pointer.get_or_insert_default();
+    }
     if let Some(pointer) = &rejection.pointer {
         let first = pointer.split('/').nth(1).unwrap_or("");
         if fixed.iter().any(|(name, _)| *name == first) {
