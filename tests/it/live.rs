@@ -8,7 +8,7 @@ mod journal;
 mod mixed;
 mod people;
 mod presence;
-mod replica;
+pub(crate) mod replica;
 mod sessions;
 mod slow;
 mod socket;

@@ -13,17 +13,17 @@ use crate::harness::Mirror;
 
 /// What a client has of a trip.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Replica {
+pub(crate) struct Replica {
     /// The state that the domain's rules make of what came. What clients are not told (who wrote which field last, what was
     /// removed) is missing when it began with a snapshot.
-    pub(super) state: State,
+    pub(crate) state: State,
     /// The snapshots that it began with, and their seqs; they have the newest messages only.
-    pub(super) snapshots: Vec<(u64, Value)>,
+    pub(crate) snapshots: Vec<(u64, Value)>,
 }
 
 impl Replica {
     /// Applies what has come since.
-    pub(super) fn catch_up(&mut self, heard: &Mirror) {
+    pub(crate) fn catch_up(&mut self, heard: &Mirror) {
         if let Some((at, state)) = heard.state()
             && self.snapshots.last().is_none_or(|(last, _)| last < at)
         {
@@ -42,7 +42,7 @@ impl Replica {
     }
 
     /// As the server would show it.
-    pub(super) fn view(&self) -> Value {
+    pub(crate) fn view(&self) -> Value {
         view(&self.state)
     }
 
@@ -51,7 +51,7 @@ impl Replica {
     /// # Panics
     /// They differ; the text has the first difference.
     #[track_caller]
-    pub(super) fn assert_shows(&self, whose: &str, fresh: &Value) {
+    pub(crate) fn assert_shows(&self, whose: &str, fresh: &Value) {
         let (mut own, mut fresh) = (self.view(), fresh.clone());
         if !self.snapshots.is_empty() {
             // Older messages come over REST when somebody scrolls; here, those that both have must be equal.
@@ -71,13 +71,13 @@ impl Replica {
 }
 
 /// A state as clients are shown it.
-pub(super) fn view(state: &State) -> Value {
+pub(crate) fn view(state: &State) -> Value {
     let bytes = Trip::view(state, UserId(Uuid::nil()));
     serde_json::from_slice(&to_json(&bytes).unwrap()).unwrap()
 }
 
 /// The first place at which two values differ, and what stands there.
-pub(super) fn difference(path: &str, left: &Value, right: &Value) -> Option<String> {
+pub(crate) fn difference(path: &str, left: &Value, right: &Value) -> Option<String> {
     match (left, right) {
         (Value::Object(a), Value::Object(b)) => {
             let keys: BTreeSet<_> = a.keys().chain(b.keys()).collect();

@@ -3,7 +3,9 @@
 mod crud;
 mod keys;
 mod operations;
+mod order;
 mod pages;
+mod problems;
 mod roles;
 mod versions;
 
