@@ -2,6 +2,7 @@
 
 use crate::http::problem::{FieldError, Problem};
 use serde::{Deserialize, Deserializer};
+use tripsync_domain::money::Currency;
 
 /// Collects field errors.
 #[derive(Debug, Default)]
@@ -104,9 +105,23 @@ pub(crate) fn is_locale(tag: &str) -> bool {
         && tag.len() <= 35
 }
 
-/// Whether it looks like a currency (ISO 4217), such as `EUR`.
+/// Whether it is a currency (ISO 4217), such as `EUR`.
 pub(crate) fn is_currency(code: &str) -> bool {
-    code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
+    Currency::new(code).is_some()
+}
+
+/// Whether it looks like a telephone number in international form (E.164).
+pub(crate) fn is_phone(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or("");
+    (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Whether it is an address that clients may show as a link: https, with a host, without user and password.
+pub(crate) fn is_link(text: &str) -> bool {
+    text.len() <= 500
+        && text.parse::<http::Uri>().is_ok_and(|uri| {
+            uri.scheme_str() == Some("https") && uri.authority().is_some_and(|at| !at.host().is_empty() && !at.as_str().contains('@'))
+        })
 }
 
 #[cfg(test)]
@@ -131,6 +146,13 @@ mod tests {
         }
         assert!(is_time_zone("Europe/Lisbon") && is_time_zone("UTC") && !is_time_zone("Mars/Base") && !is_time_zone(""));
         assert!(is_locale("de") && is_locale("pt-BR") && is_locale("zh-Hant-TW") && !is_locale("x") && !is_locale("de_DE"));
-        assert!(is_currency("EUR") && !is_currency("eur") && !is_currency("EURO"));
+        assert!(is_currency("EUR") && !is_currency("eur") && !is_currency("EURO") && !is_currency("ZZZ"));
+        assert!(is_phone("+351210000000") && !is_phone("351210000000") && !is_phone("+12") && !is_phone("+1234567a"));
+        assert!(is_link("https://social.example.org/@ann?x=1") && is_link("https://x.org"));
+        for bad in ["", "http://x.org", "https://", "javascript:alert(1)", "https://ann:pw@x.org/", "https://x.org/a b", "/ann", "//x.org"]
+        {
+            assert!(!is_link(bad), "{bad}");
+        }
+        assert!(!is_link(&format!("https://x.org/{}", "a".repeat(500))));
     }
 }

@@ -1,5 +1,7 @@
 //! The caller's own account.
 
+mod person;
+
 use super::check::{self, Checks, Patch};
 use crate::app::App;
 use crate::auth::AuthUser;
@@ -9,6 +11,8 @@ use crate::store::StoreError;
 use crate::store::accounts::{self, ProfileRow};
 use axum::Json;
 use axum::extract::State;
+use person::{EmergencyContact, Links, LinksPatch};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tripsync_domain::{ErrorCode, Timestamp, UserId};
@@ -49,6 +53,17 @@ pub(super) struct Profile {
     /// ISO 4217 code.
     #[schema(example = "EUR")]
     currency: Option<String>,
+    /// Address of a picture.
+    #[schema(format = "uri", example = "https://img.example.org/ann.jpg")]
+    avatar_url: Option<String>,
+    /// The group or college that the user belongs to.
+    #[schema(example = "Rowing club")]
+    group: Option<String>,
+    /// Addresses elsewhere, by the name of the site.
+    #[schema(value_type = Object, example = json!({"mastodon": "https://social.example.org/@ann"}))]
+    social_links: Links,
+    /// Whom to call; only the user sees it.
+    emergency_contact: Option<EmergencyContact>,
     /// Whatever clients keep for their user.
     #[schema(value_type = Object)]
     preferences: Map<String, Value>,
@@ -62,8 +77,12 @@ impl TryFrom<ProfileRow> for Profile {
     type Error = Problem;
 
     fn try_from(row: ProfileRow) -> Result<Self, Problem> {
-        let preferences = read_preferences(&row)?;
+        let preferences = read(&row.preferences)?;
         Ok(Self {
+            social_links: read(&row.social_links)?,
+            emergency_contact: row.emergency_contact.as_deref().map(read).transpose()?,
+            avatar_url: row.avatar_url,
+            group: row.group_name,
             id: row.id,
             email: row.email,
             username: row.username,
@@ -82,8 +101,9 @@ impl TryFrom<ProfileRow> for Profile {
     }
 }
 
-fn read_preferences(row: &ProfileRow) -> Result<Map<String, Value>, Problem> {
-    serde_json::from_str(&row.preferences).map_err(|error| Problem::internal(&StoreError::decode(error)))
+/// A stored JSON value.
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|error| Problem::internal(&StoreError::decode(error)))
 }
 
 /// A change of the profile: absent fields stay, null empties.
@@ -123,6 +143,23 @@ struct ProfilePatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[A-Z]{3}$", example = "EUR")]
     currency: Patch<String>,
+    /// Address of a picture (https).
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uri", max_length = 500, example = "https://img.example.org/ann.jpg")]
+    avatar_url: Patch<String>,
+    /// The group or college that the user belongs to.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 120, example = "Rowing club")]
+    group: Patch<String>,
+    /// Merged into what is there: addresses (https, at most 500 characters) by the name of the site; null removes one. At most 10
+    /// afterwards.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>, example = json!({"mastodon": "https://social.example.org/@ann"}))]
+    social_links: Patch<LinksPatch>,
+    /// Replaced as a whole.
+    #[serde(default)]
+    #[schema(value_type = Option<EmergencyContact>)]
+    emergency_contact: Patch<EmergencyContact>,
     /// Merged into what is there (RFC 7396); at most 8 KiB afterwards.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -156,9 +193,7 @@ impl ProfilePatch {
             checks.text("/bio", bio, 0, 2000);
         }
         if let Some(phone) = self.phone.set() {
-            let digits = phone.strip_prefix('+').unwrap_or("");
-            let good = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-            checks.must(good, "/phone", "must be + and 7 to 15 digits");
+            checks.must(check::is_phone(phone), "/phone", "must be + and 7 to 15 digits");
         }
         if let Some(zone) = self.time_zone.set() {
             checks.must(check::is_time_zone(zone), "/time_zone", "must be an IANA time zone such as Europe/Lisbon");
@@ -169,12 +204,25 @@ impl ProfilePatch {
         if let Some(code) = self.currency.set() {
             checks.must(check::is_currency(code), "/currency", "must be a currency code such as EUR");
         }
+        if let Some(url) = self.avatar_url.set() {
+            checks.must(check::is_link(url), "/avatar_url", "must be an https address of at most 500 characters");
+        }
+        if let Patch::Set(group) = &mut self.group {
+            *group = group.trim().to_owned();
+            checks.text("/group", group, 1, 120);
+        }
+        if let Patch::Set(contact) = &mut self.emergency_contact {
+            contact.check(&mut checks);
+        }
+        if let Some(links) = self.social_links.set() {
+            person::check_links(links, &mut checks);
+        }
         checks.finish()?;
         Ok(self)
     }
 
     fn apply(self, row: &mut ProfileRow) -> Result<(), Problem> {
-        let mut preferences = read_preferences(row)?;
+        let mut preferences: Map<String, Value> = read(&row.preferences)?;
         match self.preferences {
             Patch::Keep => {}
             Patch::Clear => preferences.clear(),
@@ -184,6 +232,18 @@ impl ProfilePatch {
         if row.preferences.len() > PREFERENCES_BYTES_MAX {
             let error = FieldError::invalid("/preferences", "must have at most 8192 bytes after merging");
             return Err(Problem::invalid(vec![error]));
+        }
+        let mut links: Links = read(&row.social_links)?;
+        match self.social_links {
+            Patch::Keep => {}
+            Patch::Clear => links.clear(),
+            Patch::Set(patch) => person::merge_links(&mut links, patch)?,
+        }
+        row.social_links = serde_json::json!(links).to_string();
+        match self.emergency_contact {
+            Patch::Keep => {}
+            Patch::Clear => row.emergency_contact = None,
+            Patch::Set(contact) => row.emergency_contact = Some(serde_json::json!(contact).to_string()),
         }
         if let Patch::Set(name) = self.display_name {
             row.display_name = name;
@@ -196,6 +256,8 @@ impl ProfilePatch {
         self.time_zone.apply(&mut row.time_zone);
         self.locale.apply(&mut row.locale);
         self.currency.apply(&mut row.currency);
+        self.avatar_url.apply(&mut row.avatar_url);
+        self.group.apply(&mut row.group_name);
         Ok(())
     }
 }

@@ -46,12 +46,32 @@ pub struct ProfileRow {
     pub locale: Option<String>,
     /// ISO 4217 code.
     pub currency: Option<String>,
+    /// Address of a picture.
+    pub avatar_url: Option<String>,
+    /// The group or college that the user belongs to.
+    pub group_name: Option<String>,
+    /// A JSON object: addresses by site.
+    pub social_links: String,
+    /// A JSON object.
+    pub emergency_contact: Option<String>,
     /// A JSON object.
     pub preferences: String,
     /// Unix milliseconds.
     pub created_at: i64,
     /// Unix milliseconds.
     pub updated_at: i64,
+}
+
+/// The columns of a [`ProfileRow`], between the two ends of a statement.
+macro_rules! with_profile_columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "id, email, username, display_name, first_name, last_name, phone, bio, time_zone, locale, currency, avatar_url, group_name, ",
+            "social_links, emergency_contact, preferences, created_at, updated_at",
+            $after
+        )
+    };
 }
 
 /// Inserts a session row; a macro, because the statement's type depends on the database.
@@ -122,13 +142,7 @@ pub async fn credentials(db: &Db, handle: &str) -> Result<Option<(UserId, String
 /// As for any query.
 pub async fn profile(db: &Db, user: UserId) -> Result<Option<ProfileRow>, StoreError> {
     Ok(db_read!(db, |pool| {
-        sqlx::query_as(
-            "SELECT id, email, username, display_name, first_name, last_name, phone, bio, time_zone, locale, currency, \
-             preferences, created_at, updated_at FROM users WHERE id = $1",
-        )
-        .bind(user.0)
-        .fetch_optional(pool)
-        .await
+        sqlx::query_as(with_profile_columns!("SELECT ", " FROM users WHERE id = $1")).bind(user.0).fetch_optional(pool).await
     })?)
 }
 
@@ -145,22 +159,20 @@ pub async fn update_profile<E: From<StoreError> + From<sqlx::Error>>(
 ) -> Result<Option<ProfileRow>, E> {
     let changed = db_tx!(db, |tx| {
         // Writing first takes the lock on both databases (SQLite has no FOR UPDATE).
-        let row: Option<ProfileRow> = sqlx::query_as(
-            "UPDATE users SET updated_at = $1 WHERE id = $2 \
-             RETURNING id, email, username, display_name, first_name, last_name, phone, bio, time_zone, locale, currency, \
-             preferences, created_at, updated_at",
-        )
-        .bind(now.as_ms())
-        .bind(user.0)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let row: Option<ProfileRow> =
+            sqlx::query_as(with_profile_columns!("UPDATE users SET updated_at = $1 WHERE id = $2 RETURNING ", ""))
+                .bind(now.as_ms())
+                .bind(user.0)
+                .fetch_optional(&mut *tx)
+                .await?;
         match row {
             None => None,
             Some(mut row) => {
                 change(&mut row)?;
                 sqlx::query(
                     "UPDATE users SET username = $1, display_name = $2, first_name = $3, last_name = $4, phone = $5, bio = $6, \
-                     time_zone = $7, locale = $8, currency = $9, preferences = $10 WHERE id = $11",
+                     time_zone = $7, locale = $8, currency = $9, preferences = $10, avatar_url = $11, group_name = $12, \
+                     social_links = $13, emergency_contact = $14 WHERE id = $15",
                 )
                 .bind(row.username.as_deref())
                 .bind(&row.display_name)
@@ -172,6 +184,10 @@ pub async fn update_profile<E: From<StoreError> + From<sqlx::Error>>(
                 .bind(row.locale.as_deref())
                 .bind(row.currency.as_deref())
                 .bind(&row.preferences)
+                .bind(row.avatar_url.as_deref())
+                .bind(row.group_name.as_deref())
+                .bind(&row.social_links)
+                .bind(row.emergency_contact.as_deref())
                 .bind(user.0)
                 .execute(&mut *tx)
                 .await?;

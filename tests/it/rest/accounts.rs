@@ -12,6 +12,7 @@ for_each_backend!(
     an_account_lives,
     names_are_taken_once,
     a_profile_is_merged_within_bounds,
+    a_profile_tells_of_the_person,
     changes_at_once_all_count,
     two_tabs_get_the_same_successor,
     reuse_ends_the_session_and_only_it,
@@ -129,6 +130,47 @@ async fn a_profile_is_merged_within_bounds(database: TestDatabase) {
     let problem = ann.patch("/api/v1/me", json!({"bio": "new", "phone": "1", "currency": "x"})).await.problem("invalid");
     assert_eq!(problem["errors"].as_array().unwrap().len(), 2);
     assert_eq!(ann.get("/api/v1/me").await.ok(200), me);
+}
+
+async fn a_profile_tells_of_the_person(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let ann = Api::of(&server).account("ann").await.api;
+    let me = ann.get("/api/v1/me").await.ok(200);
+    let none = json!({"avatar_url": null, "group": null, "social_links": {}, "emergency_contact": null});
+    for (field, value) in none.as_object().unwrap() {
+        assert_eq!(me[field], *value, "{field}");
+    }
+    let told = json!({
+        "avatar_url": "https://img.example.org/ann.jpg", "group": "Rowing club",
+        "social_links": {"mastodon": "https://social.example.org/@ann", "site": "https://ann.example.org"},
+        "emergency_contact": {"name": "Ben", "phone": "+351210000000", "relation": "brother"},
+    });
+    let me = ann.patch("/api/v1/me", told.clone()).await.ok(200);
+    for (field, value) in told.as_object().unwrap() {
+        assert_eq!(me[field], *value, "{field}");
+    }
+    let less = json!({"avatar_url": null, "social_links": {"site": null}, "emergency_contact": {"name": "Cai", "phone": "+351220000000"}});
+    let me = ann.patch("/api/v1/me", less).await.ok(200);
+    assert_eq!((&me["avatar_url"], &me["group"]), (&json!(null), &json!("Rowing club")));
+    assert_eq!(me["social_links"], json!({"mastodon": "https://social.example.org/@ann"}));
+    assert_eq!(me["emergency_contact"], json!({"name": "Cai", "phone": "+351220000000", "relation": null}));
+    assert_eq!(ann.get("/api/v1/me").await.ok(200), me);
+
+    let many: serde_json::Map<_, _> = (0..10).map(|n| (format!("site{n}"), json!("https://x.org"))).collect();
+    for (change, pointer) in [
+        (json!({"avatar_url": "http://x.org/a.jpg"}), "/avatar_url"),
+        (json!({"group": " "}), "/group"),
+        (json!({"social_links": {"site": "javascript:alert(1)"}}), "/social_links/site"),
+        (json!({"social_links": {"a/b": "https://x.org"}}), "/social_links"),
+        (json!({"social_links": many}), "/social_links"),
+        (json!({"emergency_contact": {"name": "Ben", "phone": "110"}}), "/emergency_contact/phone"),
+        (json!({"emergency_contact": {"name": "", "phone": "+351210000000"}}), "/emergency_contact/name"),
+        (json!({"emergency_contact": ["Ben", "+351210000000", null]}), "/emergency_contact"),
+    ] {
+        let problem = ann.patch("/api/v1/me", change.clone()).await.problem("invalid");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{change}: {problem}");
+    }
+    assert_eq!(ann.get("/api/v1/me").await.ok(200), me, "nothing was changed");
 }
 
 async fn changes_at_once_all_count(database: TestDatabase) {
