@@ -614,3 +614,6 @@ fn no_such_room() -> Rejection {
 fn moved() -> Rejection {
     Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number").retry_after_ms(50)
 }
+
+#[cfg(test)]
+mod tests;

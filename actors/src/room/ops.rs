@@ -36,14 +36,15 @@ impl<K: RoomKind> Room<K> {
     /// Takes a command: finds out who asks and whether it was applied already.
     pub(super) fn op(&mut self, op: Op) {
         self.last_use = Instant::now();
+        if self.phase == Phase::Reloading {
+            // Whoever asks: a session that is on its way in is not among the members before the reload is done.
+            self.answer(Asker::of(op, None).0, Err(retry()));
+            return;
+        }
         let Some(author) = self.author(&op) else {
             self.answer(Asker::of(op, None).0, Err(not_joined()));
             return;
         };
-        if self.phase == Phase::Reloading {
-            self.answer(Asker::of(op, Some(author.user)).0, Err(retry()));
-            return;
-        }
         if self.draining {
             let rejection = Rejection::new(ErrorCode::Restarting, "the server is restarting; send it again under the same number");
             self.answer(Asker::of(op, Some(author.user)).0, Err(rejection));

@@ -37,7 +37,8 @@ impl Board {
         });
         present.grace_ends = None;
         if !present.devices.contains_key(&session) {
-            let state = present.last.clone();
+            // Whoever comes back is shown as before; a further device shows nothing until it says what it does.
+            let state = if present.devices.is_empty() { present.last.clone() } else { PresenceState::default() };
             present.devices.insert(session, (state, 0));
             self.dirty.insert(user);
         }
@@ -193,6 +194,20 @@ mod tests {
         board.expire();
         assert!(board.is_empty());
         assert_eq!(board.take_delta().unwrap().gone, [user(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_device_did_ends_with_it() {
+        let mut board = Board::default();
+        board.enter(user(1), session(1), Timestamp::default());
+        board.enter(user(1), session(2), Timestamp::default());
+        board.update(user(1), session(1), typing());
+        board.leave(user(1), session(1), None);
+        // Not shown by the device that stays, nor by one that comes.
+        board.enter(user(1), session(3), Timestamp::default());
+        board.leave(user(1), session(2), None);
+        let entries = board.entries();
+        assert_eq!((entries[0].devices, entries[0].state.typing), (1, false));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,12 @@
+//! What a room does, shown on a small kind of room; the random-room suite ([`crate::sim`]) looks for what nobody thought of.
+
+mod audience;
+mod defects;
+mod gate;
+mod kind;
+mod once;
+mod presence;
+mod reload;
+mod resume;
+mod shim;
+mod stage;

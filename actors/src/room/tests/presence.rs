@@ -1,0 +1,111 @@
+//! Who is shown to be here: one entry per person, no flicker, no ghosts.
+
+use super::stage::{ANN, BEN, Socket, Stage, note};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tripsync_domain::presence::PresenceState;
+
+fn typing() -> PresenceState {
+    PresenceState { typing: true, ..PresenceState::default() }
+}
+
+/// What a socket was told of Ben since the last look: his devices, and whether he types; "gone" when he is not here any more.
+fn told_of_ben(socket: &Socket) -> Vec<String> {
+    let ben = json!(BEN);
+    let of_ben = |frame: &Value| {
+        let set = frame["set"].as_array().into_iter().flatten().filter(|entry| entry["user"] == ben);
+        let set = set.map(|entry| format!("{}{}", entry["devices"], if entry["state"]["typing"] == true { " typing" } else { "" }));
+        let gone = frame["gone"].as_array().into_iter().flatten().filter(|user| **user == ben).map(|_| "gone".to_owned());
+        set.chain(gone).collect::<Vec<_>>()
+    };
+    socket.heard_presence().iter().flat_map(of_ben).collect()
+}
+
+/// Waits for longer than a tick, and for less than the grace.
+async fn tick() {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn devices_are_folded_and_changes_are_told_once_per_tick() {
+    let stage = Stage::new().await;
+    let ann = stage.seated(ANN).await;
+    let (phone, laptop) = (stage.seated(BEN).await, stage.seated(BEN).await);
+    tick().await;
+    assert_eq!(told_of_ben(&ann), ["2"]);
+    for turn in 0..100 {
+        stage.presence(&phone, if turn % 2 == 0 { PresenceState::default() } else { typing() }).await;
+    }
+    tick().await;
+    assert_eq!(told_of_ben(&ann), ["2 typing"]);
+    // A goodbye of one device, then of the other.
+    stage.leave(&phone, false).await;
+    tick().await;
+    stage.leave(&laptop, false).await;
+    tick().await;
+    assert_eq!(told_of_ben(&ann), ["1", "gone"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_drops_and_comes_back_was_here_all_the_time_and_who_does_not_is_gone_once() {
+    let stage = Stage::new().await;
+    let (ann, ben) = (stage.seated(ANN).await, stage.seated(BEN).await);
+    stage.presence(&ben, typing()).await;
+    tick().await;
+    stage.leave(&ben, true).await;
+    tick().await;
+    let again = ben.reconnected(&stage);
+    // What it does now is said before it is let in.
+    stage.join(&again, None).await;
+    stage.presence(&again, PresenceState::default()).await;
+    tick().await;
+    assert_eq!(told_of_ben(&ann), ["1 typing", "0 typing", "1"]);
+    stage.leave(&again, true).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(told_of_ben(&ann), ["0", "gone"]);
+    // A late word of a socket that is gone brings nobody back.
+    stage.presence(&again, typing()).await;
+    stage.leave(&again, true).await;
+    tick().await;
+    assert_eq!(told_of_ben(&ann), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_is_gone_at_once_also_within_the_grace() {
+    for dropped in [false, true] {
+        let stage = Stage::new().await;
+        let (ann, ben) = (stage.seated(ANN).await, stage.seated(BEN).await);
+        tick().await;
+        if dropped {
+            stage.leave(&ben, true).await;
+            tick().await;
+        }
+        told_of_ben(&ann);
+        stage.call(&json!({"type": "remove", "user": BEN})).await.unwrap();
+        tick().await;
+        assert_eq!(told_of_ben(&ann), ["gone"]);
+        let late = stage.socket(ANN);
+        stage.join(&late, None).await;
+        tick().await;
+        assert_eq!(late.heard()[0]["presence"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn presence_outlives_a_reload_but_not_a_membership_that_ended_in_it() {
+    let stage = Stage::new().await;
+    let (ann, ben) = (stage.seated(ANN).await, stage.seated(BEN).await);
+    stage.presence(&ben, typing()).await;
+    tick().await;
+    told_of_ben(&ann);
+    stage.memory.plan_faults([Some(crate::testing::Fault::Lost)]);
+    stage.call(&note("lost")).await.unwrap_err();
+    tick().await;
+    assert_eq!(told_of_ben(&ann), [""; 0]);
+    // The other node removes him; this one learns it when it reloads.
+    stage.memory.set_lasting_fault(Some(crate::testing::Fault::StoredUnanswered));
+    stage.call(&json!({"type": "remove", "user": BEN})).await.unwrap();
+    tick().await;
+    assert_eq!(told_of_ben(&ann), ["gone"]);
+    assert_eq!(ben.gist(), ["events [3!]", "left removed"]);
+}

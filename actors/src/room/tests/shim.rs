@@ -1,0 +1,85 @@
+//! A journal between the engine and the one in memory: it counts openings, holds up snapshots and look-ups, and panics when told to.
+
+use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
+use crate::testing::MemoryJournal;
+use async_trait::async_trait;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Timestamp, UserId};
+
+pub(super) struct Shim {
+    inner: MemoryJournal,
+    /// How often a room was opened.
+    pub(super) opened: AtomicUsize,
+    /// Whether reads of rooms and commands panic.
+    pub(super) panics: AtomicBool,
+    /// Whether snapshots fail.
+    pub(super) keeps_nothing: AtomicBool,
+    /// Snapshots wait for a permit; there are plenty unless a test takes them away.
+    pub(super) snapshots: Semaphore,
+}
+
+impl Shim {
+    pub(super) fn new(inner: MemoryJournal) -> Self {
+        Self {
+            inner,
+            opened: AtomicUsize::new(0),
+            panics: AtomicBool::new(false),
+            keeps_nothing: AtomicBool::new(false),
+            snapshots: Semaphore::new(1_000),
+        }
+    }
+
+    fn read(&self) {
+        assert!(!self.panics.load(Ordering::Relaxed), "the journal of the test panics as asked");
+    }
+}
+
+#[async_trait]
+impl Journal for Shim {
+    async fn create(&self, room: RoomId, kind: &'static str, at: Timestamp) -> Result<(), JournalError> {
+        self.inner.create(room, kind, at).await
+    }
+
+    async fn kind(&self, room: RoomId) -> Result<Option<String>, JournalError> {
+        self.inner.kind(room).await
+    }
+
+    async fn open(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, JournalError> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        self.read();
+        self.inner.open(room, node).await
+    }
+
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Result<(), Refusal>>, JournalError> {
+        self.inner.append(batch).await
+    }
+
+    async fn read(&self, room: RoomId, after: Seq, up_to: Seq, limit: u32) -> Result<Vec<Stored>, JournalError> {
+        self.inner.read(room, after, up_to, limit).await
+    }
+
+    async fn last_command(&self, room: RoomId, author: UserId, client: ClientId) -> Result<Option<CommandNumber>, JournalError> {
+        self.read();
+        self.inner.last_command(room, author, client).await
+    }
+
+    async fn find_command(
+        &self,
+        room: RoomId,
+        author: UserId,
+        client: ClientId,
+        n: CommandNumber,
+    ) -> Result<Option<StoredCommand>, JournalError> {
+        self.read();
+        self.inner.find_command(room, author, client, n).await
+    }
+
+    async fn save_snapshot(&self, room: RoomId, epoch: Epoch, snapshot: Snapshot) -> Result<(), JournalError> {
+        let _permit = self.snapshots.acquire().await.map_err(|error| JournalError::Broken(error.to_string()))?;
+        if self.keeps_nothing.load(Ordering::Relaxed) {
+            return Err(JournalError::Broken("told to keep nothing".into()));
+        }
+        self.inner.save_snapshot(room, epoch, snapshot).await
+    }
+}

@@ -1,0 +1,258 @@
+//! An engine with one room of [`Notes`] on a journal in memory, and people who sit in it.
+
+use super::kind::Notes;
+use super::shim::Shim;
+use crate::config::EngineConfig;
+use crate::engine::{CallOptions, Engine, Kinds, Ports};
+use crate::frame::Frame;
+use crate::ports::{Detached, Notifier, Sent, SessionSink};
+use crate::room::{Cursor, From, Join, Op, Outcome, RoomMsg, SessionInfo};
+use crate::testing::{MemoryDirectory, MemoryJournal, TestClock};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tripsync_domain::presence::PresenceState;
+use tripsync_domain::protocol::{Codec, Position};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, Rejection, RoomId, Seq, SessionId, Timestamp, UserCard, UserId};
+use uuid::Uuid;
+
+pub(super) const ROOM: RoomId = RoomId(Uuid::from_u128(0x100));
+pub(super) const ANN: UserId = UserId(Uuid::from_u128(1));
+pub(super) const BEN: UserId = UserId(Uuid::from_u128(2));
+pub(super) const CLEO: UserId = UserId(Uuid::from_u128(3));
+
+pub(super) fn card(user: UserId) -> UserCard {
+    UserCard { user, name: "Someone".into() }
+}
+
+pub(super) fn note(text: &str) -> Value {
+    json!({"type": "note", "text": text})
+}
+
+/// Waits until nothing can happen any more by itself. Time is paused in these tests: it moves on only when every task waits.
+pub(super) async fn quiet() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+struct NoNotices;
+
+impl Notifier for NoNotices {
+    fn notice(&self, _: UserId, _: &Frame) {}
+}
+
+/// Ann (organizer) and Ben (participant) are members of [`ROOM`], which is at seq 2; Cleo is not.
+pub(super) struct Stage {
+    pub(super) engine: Engine,
+    pub(super) memory: MemoryJournal,
+    pub(super) shim: Arc<Shim>,
+    ids: Arc<AtomicU64>,
+    config: EngineConfig,
+}
+
+impl Stage {
+    pub(super) async fn new() -> Self {
+        Self::with(EngineConfig::default()).await
+    }
+
+    pub(super) async fn with(config: EngineConfig) -> Self {
+        let memory = MemoryJournal::new();
+        let (shim, ids) = (Arc::new(Shim::new(memory.clone())), Arc::new(AtomicU64::new(1_000)));
+        let engine = start(&shim, &ids, &config).await;
+        let stage = Self { engine, memory, shim, ids, config };
+        stage.open(ROOM).await;
+        stage
+    }
+
+    /// Makes a room with Ann and Ben.
+    pub(super) async fn open(&self, room: RoomId) {
+        self.engine.create::<Notes>(room, card(ANN), &json!({"type": "open"}), None).await.unwrap();
+        let admit = json!({"type": "admit", "user": BEN, "role": "participant"});
+        self.engine.call(room, card(ANN), &admit, CallOptions::default()).await.unwrap();
+    }
+
+    /// Another node on the same journal.
+    pub(super) async fn another(&self) -> Engine {
+        start(&self.shim, &self.ids, &self.config).await
+    }
+
+    /// A command without a number, answered when it is durable.
+    pub(super) async fn call(&self, command: &Value) -> Result<Outcome, Rejection> {
+        self.engine.call(ROOM, card(ANN), command, CallOptions::default()).await
+    }
+
+    /// The same, on its way.
+    pub(super) fn calling(
+        &self,
+        user: UserId,
+        command: Value,
+        options: CallOptions,
+    ) -> tokio::task::JoinHandle<Result<Outcome, Rejection>> {
+        let engine = self.engine.clone();
+        tokio::spawn(async move { engine.call(ROOM, card(user), &command, options).await })
+    }
+
+    /// A socket of a user, with its own client id.
+    pub(super) fn socket(&self, user: UserId) -> Socket {
+        let n = u128::from(self.ids.fetch_add(1, Ordering::Relaxed));
+        let info =
+            SessionInfo { id: SessionId(Uuid::from_u128(n)), card: card(user), client: ClientId(Uuid::from_u128(n)), codec: Codec::Json };
+        Socket { info: Arc::new(info), ear: Arc::default(), cursor: Arc::default() }
+    }
+
+    /// A socket that is in the room, and has heard so.
+    pub(super) async fn seated(&self, user: UserId) -> Socket {
+        let socket = self.socket(user);
+        self.join(&socket, None).await;
+        quiet().await;
+        let heard = socket.heard();
+        assert_eq!(heard[0]["t"], "joined", "{heard:?}");
+        socket
+    }
+
+    pub(super) async fn tell(&self, message: RoomMsg) {
+        self.engine.room(ROOM).await.unwrap().tell(message).unwrap();
+    }
+
+    pub(super) async fn join(&self, socket: &Socket, since: Option<(u64, u64)>) {
+        let since = since.map(|(epoch, seq)| Position { epoch: Epoch(epoch), seq: Seq(seq) });
+        let join = Join::new(ROOM, Arc::clone(&socket.info), Arc::clone(&socket.ear) as _, Arc::clone(&socket.cursor), since);
+        self.tell(RoomMsg::Join(join)).await;
+    }
+
+    pub(super) async fn leave(&self, socket: &Socket, dropped: bool) {
+        self.tell(RoomMsg::Leave { session: socket.info.id, dropped }).await;
+    }
+
+    /// Sends a command, and lets it come as far as it can.
+    pub(super) async fn op(&self, socket: &Socket, n: u64, command: &Value) {
+        let address = self.engine.room(ROOM).await.unwrap();
+        let (command, _) = address.parse(command).unwrap();
+        let from = From::Session { id: socket.info.id, sink: Arc::clone(&socket.ear) as _ };
+        let id = Some((socket.info.client, CommandNumber(n)));
+        let op = Op { from, id, command, base: None, if_match: None, users: Vec::new(), permits: vec![address.admit().unwrap()] };
+        address.tell(RoomMsg::Op(op)).unwrap();
+        quiet().await;
+    }
+
+    pub(super) async fn drained(&self, socket: &Socket) {
+        socket.ear.0.lock().full = false;
+        self.tell(RoomMsg::Drained { session: socket.info.id }).await;
+    }
+
+    pub(super) async fn presence(&self, socket: &Socket, state: PresenceState) {
+        self.tell(RoomMsg::Presence { session: socket.info.id, state }).await;
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.memory.epoch(ROOM).unwrap().0
+    }
+
+    /// The last seq in the journal.
+    pub(super) fn last(&self) -> u64 {
+        self.memory.records(ROOM).len() as u64
+    }
+}
+
+async fn start(shim: &Arc<Shim>, ids: &Arc<AtomicU64>, config: &EngineConfig) -> Engine {
+    let fresh = Arc::clone(ids);
+    let ports = Ports {
+        journal: Arc::clone(shim) as _,
+        clock: Arc::new(TestClock::running(Timestamp::from_ms(1_800_000_000_000))),
+        directory: Arc::new(MemoryDirectory::default()),
+        notifier: Arc::new(NoNotices),
+        ids: Arc::new(move || Uuid::from_u128(u128::from(fresh.fetch_add(1, Ordering::Relaxed)))),
+    };
+    Engine::start(ports, Kinds::default().with::<Notes>(), config.clone()).await.unwrap()
+}
+
+/// A socket, as the room sees it.
+#[derive(Clone)]
+pub(super) struct Socket {
+    pub(super) info: Arc<SessionInfo>,
+    pub(super) ear: Arc<Ear>,
+    pub(super) cursor: Arc<Cursor>,
+}
+
+impl Socket {
+    /// A new socket of the same client.
+    pub(super) fn reconnected(&self, stage: &Stage) -> Self {
+        let fresh = stage.socket(self.info.card.user);
+        Self { info: Arc::new(SessionInfo { client: self.info.client, ..(*fresh.info).clone() }), ..fresh }
+    }
+
+    /// What was heard since the last look, presence left out.
+    pub(super) fn heard(&self) -> Vec<Value> {
+        let heard = std::mem::take(&mut self.ear.0.lock().heard);
+        heard.into_iter().filter(|frame| frame["t"] != "presence").collect()
+    }
+
+    /// Only the presence that was heard since the last look.
+    pub(super) fn heard_presence(&self) -> Vec<Value> {
+        let heard = std::mem::take(&mut self.ear.0.lock().heard);
+        heard.into_iter().filter(|frame| frame["t"] == "presence").collect()
+    }
+
+    /// What was heard since the last look, in short.
+    pub(super) fn gist(&self) -> Vec<String> {
+        self.heard().iter().map(gist).collect()
+    }
+
+    pub(super) fn detached(&self) -> Option<Detached> {
+        self.ear.0.lock().detached
+    }
+
+    /// From now on nothing fits any more.
+    pub(super) fn stall(&self) {
+        self.ear.0.lock().full = true;
+    }
+}
+
+/// A frame in short: an event's seq stands alone when the event is not shown.
+fn gist(frame: &Value) -> String {
+    let code = frame["code"].as_str().unwrap_or_default();
+    let events = || {
+        let events = frame["events"].as_array().unwrap().iter();
+        let shown = events.map(|event| if event["ev"].is_null() { event["seq"].to_string() } else { format!("{}!", event["seq"]) });
+        shown.collect::<Vec<_>>().join(" ")
+    };
+    match frame["t"].as_str().unwrap() {
+        "joined" if frame.get("state").is_some() => format!("state {}", frame["seq"]),
+        "joined" => format!("resumed {} [{}]", frame["seq"], events()),
+        "events" => format!("events [{}]", events()),
+        "ack" => format!("ack {} at {}{}", frame["n"], frame["seq"], if frame["repeated"] == true { " again" } else { "" }),
+        "rejected" => format!("rejected {} {code}", frame["n"]),
+        other => format!("{other} {code}"),
+    }
+}
+
+/// Remembers all it hears.
+#[derive(Default)]
+pub(super) struct Ear(Mutex<Heard>);
+
+#[derive(Default)]
+struct Heard {
+    heard: Vec<Value>,
+    full: bool,
+    detached: Option<Detached>,
+}
+
+impl SessionSink for Ear {
+    fn send(&self, frames: &[Frame]) -> Sent {
+        if self.0.lock().full {
+            return Sent::Full;
+        }
+        self.send_always(frames);
+        Sent::Taken
+    }
+
+    fn send_always(&self, frames: &[Frame]) {
+        self.0.lock().heard.extend(frames.iter().map(|frame| serde_json::from_slice::<Value>(frame.payload(Codec::Json)).unwrap()));
+    }
+
+    fn detached(&self, _: RoomId, why: Detached) {
+        let before = self.0.lock().detached.replace(why);
+        assert_eq!(before, None, "told twice of the end of one joining");
+    }
+}
