@@ -222,6 +222,19 @@ impl Moment {
         }
     }
 
+    /// The instant of a timed moment; `None` for a whole day, an unknown zone and what is before 1970. For local times that a change of
+    /// the clocks skips or repeats see [`Moment::not_after`].
+    #[must_use]
+    pub fn instant(&self) -> Option<crate::Timestamp> {
+        match self {
+            Self::AllDay(_) => None,
+            Self::At { local, tz } => {
+                let ms = instant(*local, tz)?.as_millisecond();
+                (ms >= 0).then(|| crate::Timestamp::from_ms(ms))
+            }
+        }
+    }
+
     /// Whether the end is not before the start: all-day moments by date, timed ones by instant, whatever their zones. `None` when one is
     /// all-day and the other is not, or a zone is unknown. A local time that a change of the clocks skips or repeats counts as RFC 5545 has
     /// it: skipped ones move forward, of repeated ones the first is meant.
@@ -291,6 +304,18 @@ mod tests {
         for bad in [json!({}), json!({"local": "2027-05-02T09:30"}), json!({"date": "2027-05-02", "tz": "UTC"})] {
             assert!(serde_json::from_value::<Moment>(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_timed_moment_has_an_instant() {
+        let text = |moment: Moment| moment.instant().map(|at| at.to_string());
+        assert_eq!(text(at("2027-05-02T09:30", "Europe/Berlin")).as_deref(), Some("2027-05-02T07:30:00.000Z"));
+        // Skipped: an hour on; repeated: the first.
+        assert_eq!(text(at("2027-03-28T02:30", "Europe/Berlin")).as_deref(), Some("2027-03-28T01:30:00.000Z"));
+        assert_eq!(text(at("2027-10-31T02:30", "Europe/Berlin")).as_deref(), Some("2027-10-31T00:30:00.000Z"));
+        assert_eq!(text(at("2027-05-02T09:30", "Europe/Atlantis")), None);
+        assert_eq!(text(at("1960-05-02T09:30", "UTC")), None);
+        assert_eq!(text(Moment::AllDay(Date::new(2027, 5, 2).unwrap())), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod civil;
 pub mod command;
 pub mod error_code;
+pub mod geo;
 pub mod id;
 pub mod kind;
 pub mod money;
@@ -14,6 +15,7 @@ pub mod presence;
 pub mod protocol;
 pub mod rejection;
 pub mod sequence;
+mod tags;
 pub mod text;
 pub mod time;
 pub mod trip;

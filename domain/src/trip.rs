@@ -21,6 +21,7 @@ mod types;
 mod validate;
 mod view;
 
+pub use crate::geo::Position;
 pub use command::{
     ActivityChanges, AddActivity, AddMember, AddPlace, Command, Create, Delete, DeleteMessage, DetailChanges, EditMessage, Leave, MarkRead,
     MoveActivity, PlaceChanges, React, RemoveActivity, RemoveMember, RemovePlace, SendMessage, SetRole, SetStatus, UpdateActivity,
@@ -33,7 +34,7 @@ pub use rights::{Action, may};
 pub use state::{State, Tombstone, Trip as TripRecord};
 pub use types::{
     Activity, ActivityKind, ActivityStatus, Address, Anchor, Body, Description, Destination, Details, Emoji, Member, Message, Notes, Place,
-    PlaceKind, Position, Privacy, Slot, Title, TripData, TripStatus, TripType,
+    PlaceKind, Privacy, Slot, Title, TripData, TripStatus, TripType,
 };
 
 use crate::{Audience, Ctx, Decision, Effect, EventMeta, ItemId, Projection, Rejection, Role, RoomKind, UserId};

@@ -6,9 +6,10 @@
 use super::fields::patch;
 use super::types::{
     Activity, ActivityKind, ActivityStatus, Address, Anchor, Body, Description, Destination, Details, Emoji, Notes, Place, PlaceKind,
-    Position, Privacy, Title, TripData, TripStatus, TripType,
+    Privacy, Title, TripData, TripStatus, TripType,
 };
 use crate::civil::{Date, Moment};
+use crate::geo::Position;
 use crate::money::Money;
 use crate::{ItemId, Role, Seq, UserId};
 use serde::{Deserialize, Serialize};

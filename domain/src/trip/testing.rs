@@ -5,8 +5,9 @@ use super::command::{
     RemoveMember, RemovePlace, SendMessage, SetRole, SetStatus, UpdateActivity, UpdateDetails, UpdatePlace, VotePlace,
 };
 use super::state::State;
-use super::types::{ActivityKind, ActivityStatus, Anchor, Emoji, PlaceKind, Position, TripStatus, TripType};
+use super::types::{ActivityKind, ActivityStatus, Anchor, Emoji, PlaceKind, TripStatus, TripType};
 use crate::civil::{Date, Moment};
+use crate::geo::Position;
 use crate::money::{Currency, MinorUnits, Money};
 use crate::text::{Line, Text};
 use crate::{ItemId, Role, Seq, UserId};

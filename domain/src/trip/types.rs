@@ -2,12 +2,13 @@
 
 use super::limits;
 use crate::civil::{Date, Moment};
+use crate::geo::Position;
 use crate::money::Money;
+use crate::tags::tags;
 use crate::text::{Line, Text};
 use crate::{ItemId, Role, Seq, Timestamp, UserId};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 /// A title or a name.
 pub type Title = Line<{ limits::TITLE_CHARS_MAX }>;
@@ -21,33 +22,6 @@ pub type Notes = Text<{ limits::NOTES_CHARS_MAX }>;
 pub type Address = Text<{ limits::ADDRESS_CHARS_MAX }>;
 /// What a chat message says.
 pub type Body = Text<{ limits::MESSAGE_CHARS_MAX }>;
-
-macro_rules! tags {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $tag:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $tag)] $variant,)*
-        }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The tag that travels.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $tag),* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
 
 tags!(
     /// Where a trip stands. Allowed changes: [`TripStatus::may_become`].
@@ -194,65 +168,6 @@ tags!(
         Other = "other",
     }
 );
-
-/// A point on the earth, WGS 84. Written and conflicted as one value, so that nobody's latitude meets somebody else's longitude.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "PositionFields")]
-pub struct Position {
-    lat: f64,
-    lon: f64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PositionFields {
-    lat: f64,
-    lon: f64,
-}
-
-impl TryFrom<PositionFields> for Position {
-    type Error = &'static str;
-    fn try_from(PositionFields { lat, lon }: PositionFields) -> Result<Self, Self::Error> {
-        Self::new(lat, lon).ok_or("latitude is between -90 and 90, longitude between -180 and 180")
-    }
-}
-
-impl Position {
-    /// Latitude (−90 to 90) and longitude (−180 to 180) in degrees; `None` beyond, or when not finite. Kept to seven decimals, which is a
-    /// centimetre.
-    #[must_use]
-    pub fn new(lat: f64, lon: f64) -> Option<Self> {
-        // The sum with 0.0 turns -0.0 into 0.0, so that equal positions have equal bytes.
-        let rounded = |degrees: f64| (degrees * 1e7).round() / 1e7 + 0.0;
-        ((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon)).then(|| Self { lat: rounded(lat), lon: rounded(lon) })
-    }
-
-    /// Latitude in degrees, north positive.
-    #[must_use]
-    pub const fn lat(self) -> f64 {
-        self.lat
-    }
-
-    /// Longitude in degrees, east positive.
-    #[must_use]
-    pub const fn lon(self) -> f64 {
-        self.lon
-    }
-
-    /// The way to another point along a great circle, in whole metres: on a sphere, so up to 0.6 % off.
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to half the circumference, 20,015,115 m")]
-    pub fn metres_to(self, other: Self) -> u32 {
-        let (from, to) = (self.lat.to_radians(), other.lat.to_radians());
-        let half = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
-        // The haversine formula; rounding may carry it beyond 1 at the antipode.
-        let haversine = half(other.lat - self.lat) + from.cos() * to.cos() * half(other.lon - self.lon);
-        (2.0 * EARTH_RADIUS_M * haversine.clamp(0.0, 1.0).sqrt().asin()).round() as u32
-    }
-}
-
-/// Of the sphere with the earth's mean radius (IUGG).
-const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
 /// Free-form data of an app, a JSON object of at most 8 KiB; replaced as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,11 +1,12 @@
 //! Places.
 
 use super::{Judgement, Room, full};
+use crate::geo::Position;
 use crate::trip::command::{AddPlace, RemovePlace, UpdatePlace, VotePlace};
 use crate::trip::event::Event;
 use crate::trip::fields::{Field, Tracked, Unseen};
 use crate::trip::limits::{CONFLICTS_MAX, PLACES_MAX};
-use crate::trip::types::{Place, Position, Title};
+use crate::trip::types::{Place, Title};
 use crate::{Decision, ErrorCode, ItemId, Rejection};
 use serde_json::Value;
 use std::collections::BTreeSet;
