@@ -13,6 +13,9 @@ pub struct EngineConfig {
     pub snapshot_every: u64,
     /// How long a room without sessions stays in memory (default 60 s).
     pub idle_after: Duration,
+    /// How often rooms with a deadline are looked for that are not in memory (default 1 s). Such a room is woken before its deadline; a jump
+    /// of the clock is noticed this late at most.
+    pub lookout_every: Duration,
     /// Changes of presence are collected for this long and sent in one frame (default 50 ms).
     pub presence_tick: Duration,
     /// How long a user whose socket dropped stays present (default 5 s), so that nobody flickers on a short drop.
@@ -46,6 +49,7 @@ impl Default for EngineConfig {
             ring_bytes_max: 256 * 1024,
             snapshot_every: 500,
             idle_after: Duration::from_secs(60),
+            lookout_every: Duration::from_secs(1),
             presence_tick: Duration::from_millis(50),
             presence_grace: Duration::from_secs(5),
             room_commands_max: 4_096,

@@ -1,5 +1,6 @@
 //! The way in: rooms by id, commands and reads for surfaces without a session.
 
+mod lookout;
 mod registry;
 mod room_ref;
 mod supervisor;
@@ -7,7 +8,7 @@ mod supervisor;
 pub(crate) use registry::Registry;
 #[cfg(test)]
 pub(crate) use room_ref::KindInfo;
-pub use room_ref::{Gone, ParsedFor, RoomRef};
+pub use room_ref::{Gone, Needs, ParsedFor, RoomRef};
 
 use crate::config::EngineConfig;
 use crate::lane::Lanes;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use supervisor::Supervisor;
 use tokio::sync::oneshot;
-use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, Rejection, RoomId, RoomKind, Seq, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, Quota, Rejection, RoomId, RoomKind, Seq, UserCard, UserId};
 
 pub use registry::Kinds;
 
@@ -111,7 +112,9 @@ impl Engine {
         let registry = Registry::new(kinds, &config);
         let shared = Arc::new(Shared { journal, clock, directory, notifier, ids, node, config, lanes, registry, sabotage });
         let (supervisor, _) = Actor::spawn(None, Supervisor, Arc::clone(&shared)).await?;
-        Ok(Self { shared, supervisor })
+        let engine = Self { shared, supervisor };
+        lookout::start(&engine);
+        Ok(engine)
     }
 
     /// User accounts.
@@ -190,9 +193,9 @@ impl Engine {
         let CallOptions { id, base, if_match } = options;
         for _ in 0..MOVES_MAX {
             let address = self.room(room).await?;
-            let (command, users_needed) = address.parse(command)?;
-            let users = self.cards(&users_needed).await?;
+            let (command, needs) = address.parse(command)?;
             let permits = vec![address.admit()?];
+            let users = self.prepare(room, author.user, &needs).await?;
             let (reply, answer) = oneshot::channel();
             let from = From::Caller { author: author.clone(), reply };
             let op = Op { from, id, command, base, if_match, users, permits };
@@ -212,10 +215,25 @@ impl Engine {
     /// # Errors
     /// `not_found` when there is none that the user may know of; as [`Engine::room`].
     pub async fn read(&self, room: RoomId, user: UserId) -> Result<RoomView, Rejection> {
+        // Most may see a room by name; whether somebody belongs to its group is looked up only when that is what is left.
+        let unknown = UserCard { user, name: String::new(), group: None };
+        match self.read_as(room, unknown).await {
+            Err(refused) if refused.code == ErrorCode::NotFound => {
+                let card = self.cards(&[user]).await?.pop().filter(|card| card.group.is_some());
+                match card {
+                    Some(card) => self.read_as(room, card).await,
+                    None => Err(refused),
+                }
+            }
+            read => read,
+        }
+    }
+
+    async fn read_as(&self, room: RoomId, who: UserCard) -> Result<RoomView, Rejection> {
         for _ in 0..MOVES_MAX {
             let address = self.room(room).await?;
             let (reply, answer) = oneshot::channel();
-            if address.tell(RoomMsg::Read(Read { user, reply })).is_err() {
+            if address.tell(RoomMsg::Read(Read { who: who.clone(), reply })).is_err() {
                 continue;
             }
             match self.wait(answer).await {
@@ -245,6 +263,23 @@ impl Engine {
         self.shared.directory.cards(users).await.map_err(|error| unavailable(&error))
     }
 
+    /// Gets ready what a command needs: cards, and a reservation of what it counts against.
+    ///
+    /// # Errors
+    /// `limit_reached` when the author has as many as allowed already; `retry` when the database cannot answer.
+    pub async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection> {
+        let users = self.cards(&needs.users).await?;
+        if let Some(quota) = needs.quota {
+            let reserved = self.shared.journal.reserve(room, author, quota, self.shared.clock.now()).await;
+            if !reserved.map_err(|error| unavailable(&error))? {
+                let Quota { what, max } = quota;
+                let message = format!("You have {max} {} already, which is as many as one may have at once", what.replace('_', " "));
+                return Err(Rejection::new(ErrorCode::LimitReached, message));
+            }
+        }
+        Ok(users)
+    }
+
     /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot and ends. Answers whether all
     /// ended within the limit; what did not is restored from the journal later.
     pub async fn drain(&self, limit: Duration) -> bool {
@@ -262,6 +297,10 @@ impl crate::session::Rooms for Engine {
 
     async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection> {
         Self::cards(self, users).await
+    }
+
+    async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection> {
+        Self::prepare(self, room, author, needs).await
     }
 }
 

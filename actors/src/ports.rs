@@ -4,7 +4,7 @@ use crate::frame::Frame;
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
-use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Projection, RoomId, Seq, Timestamp, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Projection, Quota, RoomId, Seq, Timestamp, UserCard, UserId};
 
 /// The wall clock.
 pub trait Clock: Send + Sync + 'static {
@@ -84,7 +84,32 @@ pub trait Journal: Send + Sync + 'static {
     /// # Errors
     /// [`JournalError::Unavailable`].
     async fn save_snapshot(&self, room: RoomId, epoch: Epoch, snapshot: Snapshot) -> Result<(), JournalError>;
+
+    /// Rooms that have not ended and whose deadline is at or before `until`, by deadline and room, those after `after` only; at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`].
+    async fn due(&self, until: Timestamp, after: Option<(Timestamp, RoomId)>, limit: u32)
+    -> Result<Vec<(Timestamp, RoomId)>, JournalError>;
+
+    /// Reserves one of a quota for a user in a room, until a projection makes it last or gives it back, or [`Self::release`] does. A
+    /// reservation that neither happens to is forgotten after [`RESERVED_FOR`]. Reserving again in the same room changes nothing. Calls
+    /// at once never exceed the bound. `false`: the user has as many as allowed in other rooms.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`].
+    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError>;
+
+    /// Gives back what [`Self::reserve`] took, unless a projection has made it last.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`].
+    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError>;
 }
+
+/// How long a reservation counts that nothing came of, which only a crash between reserving and judging causes.
+pub const RESERVED_FOR: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// A room after [`Journal::open`].
 #[derive(Clone, Debug, PartialEq)]
@@ -141,6 +166,8 @@ pub struct Append {
     pub records: Vec<NewRecord>,
     /// What lists and searches learn, in order.
     pub projections: Vec<Projection>,
+    /// When the room must act by itself next, after these records; replaces what was kept.
+    pub deadline: Option<Timestamp>,
 }
 
 /// A record to store.

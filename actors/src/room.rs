@@ -23,7 +23,7 @@ use crate::ports::Snapshot;
 use crate::room::clients::Clients;
 use crate::room::gate::{Asker, Gate, Output};
 use crate::room::load::{Loaded, SNAPSHOT_VERSION, load};
-use crate::room::log::{Durable, Log, Recent};
+use crate::room::log::{Durable, Log, Recent, Unsound};
 use crate::room::members::{Answers, Members, Ticket, seen_by};
 use crate::room::message::Own;
 use crate::room::presence::Board;
@@ -34,11 +34,19 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tripsync_domain::protocol::{About, JoinedBody, JoinedHead, Position, ServerFrame, encode_joined};
-use tripsync_domain::{Effect, ErrorCode, Projection, Rejection, RoomId, RoomKind, Seq, SessionId, UserId};
+use tripsync_domain::protocol::{About, JoinedBody, JoinedHead, Position, PresenceDelta, ServerFrame, encode_joined};
+use tripsync_domain::{
+    Ctx, Effect, ErrorCode, ItemId, Projection, Rejection, Role, RoomId, RoomKind, Seq, SessionId, Timestamp, UserCard, UserId,
+};
 
 /// How long a room that stops waits for its last snapshot; without it the next start replays more events, nothing is lost.
 const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Timers further ahead than this are not set; the look-out wakes the room in time.
+const TIMER_MAX: Duration = Duration::from_hours(1);
+
+/// A room with a deadline sooner than this stays in memory for it.
+const STAYS_FOR: Duration = Duration::from_secs(10);
 
 /// The actor; its state is a [`Room`].
 pub(crate) struct RoomActor<K>(PhantomData<fn() -> K>);
@@ -103,6 +111,10 @@ pub(crate) struct Room<K: RoomKind> {
     poison: VecDeque<(UserId, u64)>,
     last_use: Instant,
     rest_armed: bool,
+    /// The state that was looked at for a deadline last, and what was found.
+    wake: Option<(Seq, Option<Timestamp>)>,
+    /// A deadline broke the rules: none is looked at any more, so that the room can be used otherwise.
+    deadlines_off: bool,
 }
 
 impl<K: RoomKind> Actor for RoomActor<K> {
@@ -133,7 +145,10 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             poison: VecDeque::new(),
             last_use: Instant::now(),
             rest_armed: false,
+            wake: None,
+            deadlines_off: false,
         });
+        room.schedule_wake();
         room.consider_rest();
         Ok(room)
     }
@@ -154,6 +169,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             RoomMsg::Own(Own::Looked { inquiry, found }) => room.looked(inquiry, found),
             RoomMsg::Own(Own::Tick) => room.tick(),
             RoomMsg::Own(Own::Rest) => room.rest().await,
+            RoomMsg::Own(Own::Wake) => room.wake(),
             RoomMsg::Own(Own::Reloaded(loaded)) => room.reloaded(loaded)?,
             RoomMsg::Own(Own::SnapshotSaved { seq, ok }) => room.snapshot_saved(seq, ok),
             RoomMsg::Own(Own::Drain) => room.draining = true,
@@ -163,6 +179,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
         if room.draining && room.phase == Phase::Live && room.is_settled() {
             room.finish().await;
         }
+        room.schedule_wake();
         room.consider_rest();
         Ok(())
     }
@@ -181,9 +198,14 @@ impl<K: RoomKind> Room<K> {
             self.held.push(RoomMsg::Join(join));
             return;
         }
+        self.expire();
+        if self.phase == Phase::Reloading {
+            self.held.push(RoomMsg::Join(join));
+            return;
+        }
         let Join { session, link, cursor, since } = join;
         let user = session.card.user;
-        let Some(role) = role_in::<K>(&self.log.state, user) else {
+        let Some(role) = role_in::<K>(&self.log.state, &session.card) else {
             self.members.remove(session.id);
             self.gate.push(self.log.decided(), Output::Denied(link));
             return;
@@ -254,18 +276,23 @@ impl<K: RoomKind> Room<K> {
             self.held.push(RoomMsg::Read(read));
             return;
         }
-        let Read { user, reply } = read;
+        self.expire();
+        if self.phase == Phase::Reloading {
+            self.held.push(RoomMsg::Read(read));
+            return;
+        }
         let seq = self.log.decided();
-        let view = match role_in::<K>(&self.log.state, user) {
-            Some(role) => Ok(RoomView { kind: K::KIND, epoch: self.log.epoch, seq, role, state: self.view_for(user) }),
+        let view = match role_in::<K>(&self.log.state, &read.who) {
+            Some(role) => Ok(RoomView { kind: K::KIND, epoch: self.log.epoch, seq, role, state: self.view_for(read.who.user) }),
             None => Err(no_such_room()),
         };
-        self.gate.push(seq, Output::View { read: Read { user, reply }, view: Box::new(view) });
+        self.gate.push(seq, Output::View { read, view: Box::new(view) });
     }
 
     fn presence(&mut self, session: SessionId, state: tripsync_domain::presence::PresenceState) {
-        let Some(member) = self.members.get_mut(session) else { return };
+        let Some(member) = self.members.get_mut(session).filter(|member| member.role >= K::PRESENCE) else { return };
         let user = member.info.card.user;
+        let state = K::presence(&self.log.state, user, state);
         if self.board.has(user, session) {
             self.board.update(user, session, state);
             self.schedule_tick();
@@ -287,8 +314,8 @@ impl<K: RoomKind> Room<K> {
     /// Brings who is here into line with the state, which is durable: after a reload, when the single changes are not known.
     fn recheck_access(&mut self) {
         let at = self.log.decided();
-        for (session, user) in self.members.users() {
-            if let Some(role) = role_in::<K>(&self.log.state, user) {
+        for (session, card) in self.members.users() {
+            if let Some(role) = role_in::<K>(&self.log.state, &card) {
                 self.members.enter(session, role, at);
             } else if let Some(link) = self.members.take_unstarted(session) {
                 // It came in by an event that is lost: it never learns that the room exists.
@@ -301,7 +328,8 @@ impl<K: RoomKind> Room<K> {
                 }
             }
         }
-        self.board.forget_missing(|user| role_in::<K>(&self.log.state, user).is_none());
+        // Without its card a user of a group is taken for a stranger; presence is for those in the room by name.
+        self.board.forget_missing(|user| role_in::<K>(&self.log.state, &UserCard { user, name: String::new(), group: None }).is_none());
         self.schedule_tick();
     }
 
@@ -424,7 +452,9 @@ impl<K: RoomKind> Room<K> {
         }
         let expelled = match change {
             Projection::MemberSet { user, role } => {
-                self.members.set_role(at, user, role);
+                for (session, before) in self.members.set_role(at, user, role) {
+                    self.show_presence(session, user, (before, role));
+                }
                 return;
             }
             Projection::MemberGone { user } => {
@@ -436,7 +466,16 @@ impl<K: RoomKind> Room<K> {
                 self.board.forget_missing(|_| true);
                 self.members.expel(at, |_| true, ErrorCode::RoomDeleted, "the room was deleted")
             }
-            Projection::Room { .. } | Projection::Item { .. } => return,
+            Projection::Room { .. }
+            | Projection::Item { .. }
+            | Projection::Capacity { .. }
+            | Projection::Taken { .. }
+            | Projection::Freed { .. }
+            | Projection::Listing(_)
+            | Projection::Unlisted
+            | Projection::Reserved { .. }
+            | Projection::Released { .. }
+            | Projection::Task { .. } => return,
         };
         for info in expelled {
             self.board.leave(info.card.user, info.id, None);
@@ -444,21 +483,84 @@ impl<K: RoomKind> Room<K> {
         self.schedule_tick();
     }
 
+    /// A session's role has changed: it enters or leaves the circle that presence is for.
+    fn show_presence(&mut self, session: SessionId, user: UserId, (before, now): (Role, Role)) {
+        if before < K::PRESENCE && now >= K::PRESENCE {
+            self.board.enter(user, session, self.shared.clock.now());
+            let delta = PresenceDelta { set: self.board.entries(), gone: Vec::new() };
+            self.members.send(session, &frame_of(&ServerFrame::Presence { room: self.id, delta }));
+        } else if before >= K::PRESENCE && now < K::PRESENCE {
+            let gone = self.board.entries().into_iter().map(|entry| entry.user).collect();
+            self.board.leave(user, session, None);
+            let delta = PresenceDelta { set: Vec::new(), gone };
+            self.members.send(session, &frame_of(&ServerFrame::Presence { room: self.id, delta }));
+        }
+        self.schedule_tick();
+    }
+
+    /// Lets happen what is due. Says whether the state can be used; if not, the room is reloading.
+    pub(super) fn expire(&mut self) -> bool {
+        let now = self.log.time(self.shared.clock.now());
+        if self.phase != Phase::Live || self.deadlines_off || self.log.deadline().is_none_or(|due| due > now) {
+            return self.phase == Phase::Live;
+        }
+        let new_id = ItemId(self.shared.new_id());
+        let mut ctx = Ctx { room: self.id, author: UserId::ROOM, at: now, base: None, new_id, users: &[] };
+        match self.log.expire(&mut ctx) {
+            Ok(_) => {
+                metrics::counter!("tripsync_deadlines_total").increment(1);
+                true
+            }
+            Err(Unsound) => {
+                metrics::counter!("tripsync_rules_panics_total").increment(1);
+                tracing::error!(room.id = %self.id, "a deadline broke the rules of the room; it has none until it is restored");
+                self.deadlines_off = true;
+                self.reload();
+                false
+            }
+        }
+    }
+
+    /// The deadline may have passed.
+    fn wake(&mut self) {
+        self.wake = None;
+        self.expire();
+    }
+
+    /// Sets a timer for the deadline, when the state has changed since the last one was set. A timer that was overtaken finds nothing due.
+    /// Timers follow the runtime's clock; when the wall clock jumps, the engine's look-out ([`crate::engine`]) wakes the room.
+    fn schedule_wake(&mut self) {
+        let decided = self.log.decided();
+        if self.phase != Phase::Live || self.deadlines_off || self.wake.is_some_and(|(seq, _)| seq == decided) {
+            return;
+        }
+        let due = self.log.deadline();
+        let known = self.wake.replace((decided, due)).and_then(|(_, due)| due);
+        if let Some(due) = due.filter(|due| known != Some(*due)) {
+            let wait = due.since(self.shared.clock.now());
+            if wait <= TIMER_MAX {
+                self.myself.send_after(wait, || RoomMsg::Own(Own::Wake));
+            }
+        }
+    }
+
     /// Sends a session its `joined`.
     fn start_session(&mut self, (session, ticket): (SessionId, Ticket), at: Seq, since: Option<Position>, state: Option<Bytes>) {
         let Some(member) = self.members.holder(session, ticket) else { return };
         let (user, role, said) = (member.info.card.user, member.role, member.said.take());
-        self.board.enter(user, session, self.shared.clock.now());
-        if let Some(said) = said {
-            self.board.update(user, session, said);
+        if role >= K::PRESENCE {
+            self.board.enter(user, session, self.shared.clock.now());
+            if let Some(said) = said {
+                self.board.update(user, session, said);
+            }
+            self.schedule_tick();
         }
-        self.schedule_tick();
         let mut missed = since.and_then(|since| self.log.since(since.seq, at));
         if let Some(missed) = missed.as_mut().filter(|missed| missed.len() > 1 && self.shared.sabotage.skips_on_resume()) {
             missed.remove(0);
         }
         let head = JoinedHead { room: self.id, kind: K::KIND, epoch: self.log.epoch, seq: at, role };
-        let presence = self.board.entries();
+        let presence = if role >= K::PRESENCE { self.board.entries() } else { Vec::new() };
         let encoded = match (missed, state) {
             (Some(missed), _) => {
                 let seen: Vec<Bytes> = missed.iter().map(|recent| seen_by(recent, user, role)).collect();
@@ -537,7 +639,7 @@ impl<K: RoomKind> Room<K> {
         self.tick_at = None;
         self.board.expire();
         if let Some(delta) = self.board.take_delta() {
-            self.members.broadcast(&frame_of(&ServerFrame::Presence { room: self.id, delta }));
+            self.members.broadcast(K::PRESENCE, &frame_of(&ServerFrame::Presence { room: self.id, delta }));
         }
         self.schedule_tick();
     }
@@ -547,7 +649,9 @@ impl<K: RoomKind> Room<K> {
     }
 
     fn is_idle(&self) -> bool {
-        self.phase == Phase::Live && self.members.is_empty() && self.board.is_empty() && self.is_settled()
+        let soon = self.shared.clock.now().plus(STAYS_FOR);
+        let waits = !self.deadlines_off && self.log.deadline().is_some_and(|due| due <= soon);
+        self.phase == Phase::Live && self.members.is_empty() && self.board.is_empty() && self.is_settled() && !waits
     }
 
     fn consider_rest(&mut self) {
@@ -603,8 +707,8 @@ impl<K: RoomKind> Room<K> {
 }
 
 /// The user's role, `None` also in a room that has ended.
-fn role_in<K: RoomKind>(state: &K::State, user: UserId) -> Option<tripsync_domain::Role> {
-    if K::is_ended(state) { None } else { K::access(state, user) }
+fn role_in<K: RoomKind>(state: &K::State, who: &UserCard) -> Option<Role> {
+    if K::is_ended(state) { None } else { K::access(state, who) }
 }
 
 fn no_such_room() -> Rejection {

@@ -5,8 +5,8 @@
 mod strict;
 
 use crate::{ErrorCode, Rejection};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 pub use strict::Strict;
 
@@ -46,6 +46,11 @@ pub fn parse<C: DeserializeOwned>(value: &Value) -> Result<C, Rejection> {
 /// `unknown_field` or `invalid`, with a pointer to the place.
 pub fn parse_fields<T: DeserializeOwned>(value: &Value) -> Result<T, Rejection> {
     serde_path_to_error::deserialize(Strict(value)).map_err(|error| rejection(&error, ""))
+}
+
+/// Reads a field that is there; `null` is a value only where the field's type has one.
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// The wire form of a command: what [`parse`] reads.

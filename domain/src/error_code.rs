@@ -82,6 +82,10 @@ codes! {
     AlreadyExists = "already_exists", 409, "It exists already";
     /// The room's rules refuse this now.
     Conflict = "conflict", 409, "The present state does not allow it";
+    /// So many seats are not free on that part of the way.
+    SeatsTaken = "seats_taken", 409, "The seats are taken";
+    /// The pool has departed, is over or was cancelled.
+    PoolClosed = "pool_closed", 409, "The pool is closed";
     /// The room has moved on since the version that was named.
     Stale = "stale", 412, "The resource has changed";
     /// A bounded collection of the room is full.
@@ -174,6 +178,8 @@ impl ErrorCode {
             | Self::IdempotencyKeyReused
             | Self::IdempotencyKeyInUse
             | Self::NotJoined
+            | Self::SeatsTaken
+            | Self::PoolClosed
             | Self::TooManyRooms => 4500,
         }
     }

@@ -93,6 +93,11 @@ id!(
     ItemId
 );
 
+impl UserId {
+    /// The author of what a room does by itself: the nil UUID, which no account has.
+    pub const ROOM: Self = Self(Uuid::nil());
+}
+
 fn serialize_uuid<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
     if serializer.is_human_readable() { serializer.collect_str(&id.hyphenated()) } else { serializer.serialize_bytes(id.as_bytes()) }
 }

@@ -2,7 +2,10 @@
 //!
 //! A new kind of room is one folder of rules that implements [`RoomKind`] and one line in the engine's registry.
 
-use crate::{ClientId, CommandNumber, ItemId, Rejection, RoomId, Seq, Timestamp, UserId};
+use crate::geo::Position;
+use crate::money::Money;
+use crate::presence::PresenceState;
+use crate::{ClientId, CommandNumber, Group, ItemId, Rejection, RoomId, Seq, Timestamp, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -31,8 +34,33 @@ pub trait RoomKind: Send + Sync + 'static {
     /// Applies one event. Cannot fail: an event that is in the journal has happened.
     fn evolve(state: &mut Self::State, meta: &EventMeta, event: &Self::Event);
 
+    /// When the room must act by itself next: a hold that runs out, a poll that closes. Kept beside the room, which is woken for it.
+    fn deadline(_: &Self::State) -> Option<Timestamp> {
+        None
+    }
+
+    /// What happens because the deadline has passed at `ctx.at`: at least one event, after which the deadline is later or none. The author is
+    /// the room itself ([`UserId::ROOM`]). The engine asks before it judges a command, so that no command meets a state that is out of time.
+    fn expire(_: &Self::State, _: &Ctx<'_>) -> Vec<Self::Event> {
+        Vec::new()
+    }
+
+    /// A bound on something over all rooms that an accepted command may count against. Reserved before it is judged;
+    /// [`Projection::Reserved`] makes it last, [`Projection::Released`] gives it back, and so does a refusal.
+    fn quota(_: &Self::Command) -> Option<Quota> {
+        None
+    }
+
+    /// The least role that presence is shown to and taken from.
+    const PRESENCE: Role = Role::Viewer;
+
+    /// What of a session's presence may be shown, given the state; such as a position that only a driver under way shares.
+    fn presence(_: &Self::State, _: UserId, said: PresenceState) -> PresenceState {
+        said
+    }
+
     /// The user's place in the room; `None` for everybody who may not know that it exists.
-    fn access(state: &Self::State, user: UserId) -> Option<Role>;
+    fn access(state: &Self::State, who: &UserCard) -> Option<Role>;
 
     /// Users that a command names and whose [`UserCard`] `decide` needs in [`Ctx::users`]. At most a handful.
     fn users_needed(command: &Self::Command) -> Vec<UserId>;
@@ -109,6 +137,9 @@ pub struct UserCard {
     pub user: UserId,
     /// The name that others see.
     pub name: String,
+    /// The group that the user belongs to, such as a college.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
 }
 
 /// An accepted command.
@@ -243,6 +274,112 @@ pub enum Projection {
     },
     /// The room has ended: it leaves every list.
     RoomGone,
+    /// How much there is of what [`Projection::Taken`] takes: `total` in each of the parts 0 to `parts` − 1. The database refuses what
+    /// would exceed it, whatever the rules say.
+    Capacity {
+        /// How many parts, such as the legs of a way.
+        parts: u16,
+        /// What each part has.
+        total: u16,
+    },
+    /// Something takes a part of the capacity. Taking it again under the same id changes nothing.
+    Taken {
+        /// What takes it.
+        id: ItemId,
+        /// The parts `from` to `to` − 1.
+        from: u16,
+        /// See `from`.
+        to: u16,
+        /// How much of each.
+        count: u16,
+    },
+    /// Something takes nothing any more.
+    Freed {
+        /// What took it.
+        id: ItemId,
+    },
+    /// What a search by area finds; replaces what there was of the room.
+    Listing(Box<Listing>),
+    /// A search by area finds the room no more.
+    Unlisted,
+    /// The user's reservation in this room counts until it is released ([`RoomKind::quota`]).
+    Reserved {
+        /// Whose.
+        user: UserId,
+        /// Of what.
+        what: &'static str,
+    },
+    /// The user's reservation in this room is given back; without one nothing happens.
+    Released {
+        /// Whose.
+        user: UserId,
+        /// Of what.
+        what: &'static str,
+    },
+    /// Work outside the room, done at least once after the events are durable, also after a crash. `(room, seq, index)` tells it from
+    /// all others.
+    Task {
+        /// The seq of the event that causes it.
+        seq: Seq,
+        /// Its number among those of the event.
+        index: u16,
+        /// What to do.
+        task: Task,
+    },
+}
+
+/// Work outside the room that causes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// Put an item into a user's inbox.
+    Deliver {
+        /// Whose inbox.
+        user: UserId,
+        /// What: a JSON object with a `type`.
+        item: serde_json::Value,
+    },
+    /// Look for what matches the room's listing, and tell both sides.
+    Match {},
+}
+
+/// What a search by area finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// Who may find it; none: everybody.
+    pub group: Option<Group>,
+    /// Whose it is.
+    pub owner: UserId,
+    /// When it begins.
+    pub at: Timestamp,
+    /// What a seat costs.
+    pub price: Option<Money>,
+    /// From where to where one can go.
+    pub sections: Vec<Section>,
+}
+
+/// A part of the way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Section {
+    /// The stop where it begins.
+    pub from_stop: ItemId,
+    /// Where that is.
+    pub from: Position,
+    /// The stop where it ends.
+    pub to_stop: ItemId,
+    /// Where that is.
+    pub to: Position,
+    /// Free seats.
+    pub seats: u8,
+}
+
+/// A bound over all rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Of what.
+    pub what: &'static str,
+    /// How much a user may have at once.
+    pub max: u16,
 }
 
 /// Work for the live owner after an event is durable.

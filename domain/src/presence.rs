@@ -22,6 +22,25 @@ pub struct PresenceState {
     /// Whether the person has not touched the device for a while, by the client's own judgement.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub idle: bool,
+    /// Where the person is, told on purpose. Only some rooms show it: a pool shows its driver's while under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+}
+
+/// A position of a device, WGS 84.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fix {
+    /// Latitude in degrees, −90 to 90.
+    pub lat: f64,
+    /// Longitude in degrees, −180 to 180.
+    pub lon: f64,
+    /// Metres per second over ground, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+    /// Degrees clockwise from north, 0 to 360.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heading: Option<f64>,
 }
 
 /// What is being changed.
@@ -67,6 +86,20 @@ impl PresenceState {
             }
             if !(0.0..=24.0).contains(&map.zoom) {
                 return Err(Rejection::invalid("/state/map/zoom", "zoom is between 0 and 24"));
+            }
+        }
+        if let Some(fix) = &self.fix {
+            if !(-90.0..=90.0).contains(&fix.lat) {
+                return Err(Rejection::invalid("/state/fix/lat", "latitude is between -90 and 90"));
+            }
+            if !(-180.0..=180.0).contains(&fix.lon) {
+                return Err(Rejection::invalid("/state/fix/lon", "longitude is between -180 and 180"));
+            }
+            if fix.speed.is_some_and(|speed| !(0.0..=100.0).contains(&speed)) {
+                return Err(Rejection::invalid("/state/fix/speed", "speed is between 0 and 100 metres per second"));
+            }
+            if fix.heading.is_some_and(|heading| !(0.0..=360.0).contains(&heading)) {
+                return Err(Rejection::invalid("/state/fix/heading", "heading is between 0 and 360 degrees"));
             }
         }
         Ok(())

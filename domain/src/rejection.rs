@@ -18,12 +18,15 @@ pub struct Rejection {
     /// Milliseconds after which trying again may help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// What a program needs beyond the code, such as `{"seats_left": 1}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<serde_json::Value>>,
 }
 
 impl Rejection {
     /// A rejection with a code and a sentence.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), pointer: None, retry_after_ms: None }
+        Self { code, message: message.into(), pointer: None, retry_after_ms: None, details: None }
     }
 
     /// A value that is not allowed, at a JSON pointer into the command (`/title`).
@@ -39,6 +42,13 @@ impl Rejection {
     /// Something that the command names and the room does not hold.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::NotFound, message)
+    }
+
+    /// The same, with what a program needs beyond the code: a JSON object.
+    #[must_use]
+    pub fn with_details(mut self, details: serde_json::Value) -> Self {
+        self.details = Some(Box::new(details));
+        self
     }
 
     /// The same, with a hint when to try again.

@@ -37,7 +37,7 @@ pub use types::{
     PlaceKind, Privacy, Slot, Title, TripData, TripStatus, TripType,
 };
 
-use crate::{Audience, Ctx, Decision, Effect, EventMeta, ItemId, Projection, Rejection, Role, RoomKind, UserId};
+use crate::{Audience, Ctx, Decision, Effect, EventMeta, ItemId, Projection, Rejection, Role, RoomKind, UserCard, UserId};
 
 const KIND: &str = "trip";
 
@@ -59,11 +59,11 @@ impl RoomKind for Trip {
         state.evolve(meta, event);
     }
 
-    fn access(state: &State, user: UserId) -> Option<Role> {
+    fn access(state: &State, who: &UserCard) -> Option<Role> {
         if state.ended.is_some() {
             return None;
         }
-        state.member(user).map(|member| member.role)
+        state.member(who.user).map(|member| member.role)
     }
 
     fn users_needed(command: &Command) -> Vec<UserId> {

@@ -115,6 +115,11 @@ impl Registry {
         self.rooms.lock().actors.len()
     }
 
+    /// Whether rooms are not started any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.rooms.lock().draining
+    }
+
     fn look(&self, room: RoomId) -> Result<Look, Rejection> {
         let mut rooms = self.rooms.lock();
         if rooms.draining {

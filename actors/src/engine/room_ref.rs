@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tripsync_domain::command::{fingerprint, parse};
-use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind, UserId};
+use tripsync_domain::{ErrorCode, Quota, Rejection, RoomId, RoomKind, UserId};
 
 /// A live room's address. Cheap to clone; goes stale when the room rests, fails or moves ([`Gone`]), after which a new one is got from the
 /// engine.
@@ -19,8 +19,25 @@ pub struct RoomRef {
     permits: Arc<Semaphore>,
 }
 
-/// A command of the room's kind, and the users whose cards it needs.
-pub type ParsedFor = (Parsed, Vec<UserId>);
+/// A command of the room's kind, and what has to be known or reserved before it is judged.
+pub type ParsedFor = (Parsed, Needs);
+
+/// What a command needs of the world before it is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Users whose cards it needs.
+    pub users: Vec<UserId>,
+    /// A bound over all rooms that it counts against.
+    pub quota: Option<Quota>,
+}
+
+impl Needs {
+    /// Whether it needs nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.quota.is_none()
+    }
+}
 
 /// What the engine must know of a kind without knowing its types.
 pub(crate) struct KindInfo {
@@ -35,8 +52,8 @@ pub(crate) const fn kind_info<K: RoomKind>() -> KindInfo {
 
 fn parse_for<K: RoomKind>(value: &Value) -> Result<ParsedFor, Rejection> {
     let command: K::Command = parse(value)?;
-    let users = K::users_needed(&command);
-    Ok((Parsed { command: Box::new(command), fingerprint: fingerprint(value) }, users))
+    let needs = Needs { users: K::users_needed(&command), quota: K::quota(&command) };
+    Ok((Parsed { command: Box::new(command), fingerprint: fingerprint(value), quota: needs.quota }, needs))
 }
 
 /// The room's actor is gone; ask the engine for the room again.
@@ -60,7 +77,7 @@ impl RoomRef {
         self.kind.tag
     }
 
-    /// Reads a command of the room's kind, and says which users' cards it needs.
+    /// Reads a command of the room's kind, and says what it needs.
     ///
     /// # Errors
     /// As [`tripsync_domain::command::parse`].

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::{
     Audience, ClientId, CommandNumber, Conflict, Ctx, Decision, Effect, Epoch, EventMeta, Projection, Rejection, RoomId, RoomKind, Seq,
-    Timestamp, UserId,
+    Timestamp, UserCard,
 };
 
 /// A record as it goes to sessions.
@@ -52,6 +52,10 @@ pub(crate) enum Verdict {
     /// The rules panicked while changing the state, or made no event: the working state cannot be trusted any more.
     Broken,
 }
+
+/// The rules panicked, or did not do what they promise: the working state cannot be trusted any more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsound;
 
 /// The identity of a command that is being judged.
 #[derive(Clone, Copy)]
@@ -107,7 +111,6 @@ impl<K: RoomKind> Log<K> {
 
     /// Judges a command on the working state and, if it is accepted, applies its events.
     pub(crate) fn judge(&mut self, ctx: &mut Ctx<'_>, command: &K::Command, identity: Option<Identity>) -> Verdict {
-        // A clock that steps back must not make time run backwards within a room.
         ctx.at = ctx.at.max(self.last_at);
         let judged = catch_unwind(AssertUnwindSafe(|| K::decide(&self.state, ctx, command)));
         let Decision { events, conflicts } = match judged {
@@ -119,6 +122,47 @@ impl<K: RoomKind> Log<K> {
             tracing::error!(room.id = %self.room, ?command, "an accepted command made no event");
             return Verdict::Broken;
         }
+        let applied = self.apply(ctx, events, identity, &conflicts);
+        debug_assert!(applied.is_err() || K::validate(&self.state) == Ok(()), "{:?} after {command:?}", K::validate(&self.state));
+        match applied {
+            Ok(()) => Verdict::Decided { seq: self.decided, conflicts },
+            Err(Unsound) => Verdict::Broken,
+        }
+    }
+
+    /// Lets happen what is due at `ctx.at`: `Ok(true)` when something was.
+    pub(crate) fn expire(&mut self, ctx: &mut Ctx<'_>) -> Result<bool, Unsound> {
+        ctx.at = ctx.at.max(self.last_at);
+        let mut expired = false;
+        while let Some(due) = K::deadline(&self.state).filter(|due| *due <= ctx.at) {
+            let events = catch_unwind(AssertUnwindSafe(|| K::expire(&self.state, ctx))).map_err(|_| Unsound)?;
+            if events.is_empty() {
+                tracing::error!(room.id = %self.room, "a deadline has passed and nothing happens");
+                return Err(Unsound);
+            }
+            self.apply(ctx, events, None, &[])?;
+            debug_assert_eq!(K::validate(&self.state), Ok(()), "an invariant is broken by a deadline");
+            if K::deadline(&self.state).is_some_and(|next| next <= due) {
+                tracing::error!(room.id = %self.room, "a deadline has passed and stays");
+                return Err(Unsound);
+            }
+            expired = true;
+        }
+        Ok(expired)
+    }
+
+    /// When the room must act by itself next.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        K::deadline(&self.state)
+    }
+
+    /// The time of a decision: a clock that steps back must not make time run backwards within a room.
+    pub(crate) fn time(&self, now: Timestamp) -> Timestamp {
+        now.max(self.last_at)
+    }
+
+    /// Applies events to the working state.
+    fn apply(&mut self, ctx: &Ctx<'_>, events: Vec<K::Event>, identity: Option<Identity>, conflicts: &[Conflict]) -> Result<(), Unsound> {
         self.last_at = ctx.at;
         let last = events.len() - 1;
         for (index, event) in events.into_iter().enumerate() {
@@ -135,27 +179,22 @@ impl<K: RoomKind> Log<K> {
                 client: identity.map(|identity| identity.client),
                 n: identity.map(|identity| identity.n),
                 ev: event,
-                conflicts: if index == last { conflicts.clone() } else { Vec::new() },
+                conflicts: if index == last { conflicts.to_vec() } else { Vec::new() },
             };
-            let Ok(bytes) = record.encode() else {
-                return Verdict::Broken;
-            };
+            let bytes = record.encode().map_err(|_| Unsound)?;
             let event = record.ev;
             let evolved = catch_unwind(AssertUnwindSafe(|| {
                 K::evolve(&mut self.state, &meta, &event);
                 (K::audience(&event), K::effects(&self.state, &meta, &event))
             }));
-            let Ok((audience, effects)) = evolved else {
-                return Verdict::Broken;
-            };
+            let (audience, effects) = evolved.map_err(|_| Unsound)?;
             let recent = Recent { seq: meta.seq, audience, bytes: bytes.into() };
             let command =
                 identity.filter(|_| index == last).map(|Identity { client, n, fingerprint }| CommandKey { client, n, fingerprint });
             self.decided = meta.seq;
             self.pending.push_back(Pending { meta, event, recent, command, effects });
         }
-        debug_assert_eq!(K::validate(&self.state), Ok(()), "an invariant is broken by {command:?}");
-        Verdict::Decided { seq: self.decided, conflicts }
+        Ok(())
     }
 
     /// Everything that is pending, for the lane; `None` while an append is outstanding or nothing is pending.
@@ -177,7 +216,7 @@ impl<K: RoomKind> Log<K> {
         let events: Vec<_> = self.pending.iter().map(|pending| (pending.meta.clone(), pending.event.clone())).collect();
         let projections = K::project(&self.state, &events);
         self.access_changed = projections.iter().any(is_access);
-        Some(Append { room: self.room, epoch: self.epoch, records, projections })
+        Some(Append { room: self.room, epoch: self.epoch, records, projections, deadline: self.deadline() })
     }
 
     /// The outstanding append is durable: its events move into the ring and are returned, in order.
@@ -270,7 +309,7 @@ impl<K: RoomKind> Log<K> {
     }
 
     /// Whether a user may know of the room now. Before its first event a room has no members, and its rules accept only its creation.
-    pub(crate) fn may_command(&self, user: UserId) -> bool {
-        self.decided == Seq(0) || K::access(&self.state, user).is_some()
+    pub(crate) fn may_command(&self, who: &UserCard) -> bool {
+        self.decided == Seq(0) || K::access(&self.state, who).is_some()
     }
 }

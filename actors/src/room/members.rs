@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Position, ServerFrame, encode_bare, encode_events};
-use tripsync_domain::{Audience, Epoch, ErrorCode, Role, RoomId, Seq, SessionId, UserId};
+use tripsync_domain::{Audience, Epoch, ErrorCode, Role, RoomId, Seq, SessionId, UserCard, UserId};
 
 /// Records and bytes in one `events` frame; more are split over several.
 const FRAME_RECORDS_MAX: usize = 256;
@@ -140,9 +140,18 @@ impl Members {
     }
 
     /// A user's role has changed at `at`; who came in later has the role of then.
-    pub(crate) fn set_role(&mut self, at: Seq, user: UserId, role: Role) {
-        for member in self.list.iter_mut().filter(|member| member.info.card.user == user && member.entered < at) {
-            member.role = role;
+    /// The user's sessions with the role before.
+    pub(crate) fn set_role(&mut self, at: Seq, user: UserId, role: Role) -> Vec<(SessionId, Role)> {
+        let concerned = self.list.iter_mut().filter(|member| member.info.card.user == user && member.entered < at);
+        concerned.map(|member| (member.info.id, std::mem::replace(&mut member.role, role))).collect()
+    }
+
+    /// Writes a frame that may be dropped (presence) to one session, if it is live.
+    pub(crate) fn send(&mut self, session: SessionId, frame: &Frame) {
+        if let Some(member) = self.get_mut(session).filter(|member| member.stage == Stage::Live)
+            && member.link.sink.send(std::slice::from_ref(frame)) == Sent::Full
+        {
+            member.lag();
         }
     }
 
@@ -165,13 +174,13 @@ impl Members {
     }
 
     /// Everybody: socket and user.
-    pub(crate) fn users(&self) -> Vec<(SessionId, UserId)> {
-        self.list.iter().map(|member| (member.info.id, member.info.card.user)).collect()
+    pub(crate) fn users(&self) -> Vec<(SessionId, UserCard)> {
+        self.list.iter().map(|member| (member.info.id, member.info.card.clone())).collect()
     }
 
-    /// Writes a frame that may be dropped (presence) to everybody who is live.
-    pub(crate) fn broadcast(&mut self, frame: &Frame) {
-        for member in self.list.iter_mut().filter(|member| member.stage == Stage::Live) {
+    /// Writes a frame that may be dropped (presence) to everybody who is live and has at least this role.
+    pub(crate) fn broadcast(&mut self, least: Role, frame: &Frame) {
+        for member in self.list.iter_mut().filter(|member| member.stage == Stage::Live && member.role >= least) {
             if member.link.sink.send(std::slice::from_ref(frame)) == Sent::Full {
                 member.lag();
             }

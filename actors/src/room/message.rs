@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Codec, Position};
-use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Rejection, Role, RoomId, Seq, SessionId, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Quota, Rejection, Role, RoomId, Seq, SessionId, UserCard};
 
 /// A message to a room.
 pub enum RoomMsg {
@@ -54,6 +54,8 @@ pub(crate) enum Own {
     Tick,
     /// Look whether the room can rest.
     Rest,
+    /// Look whether the deadline has passed.
+    Wake,
     /// A reload is done: a `Loaded` of the room's kind.
     Reloaded(Box<dyn Any + Send>),
     /// A snapshot write ended; `ok` says whether it is kept.
@@ -205,6 +207,8 @@ pub struct Parsed {
     pub(crate) command: Box<dyn Any + Send>,
     /// [`tripsync_domain::command::fingerprint`] of its wire form.
     pub(crate) fingerprint: u64,
+    /// What was reserved for it, to be given back if it is refused.
+    pub(crate) quota: Option<Quota>,
 }
 
 /// A stored command.
@@ -221,7 +225,7 @@ pub struct Outcome {
 /// A question for the present state.
 pub struct Read {
     /// Who asks.
-    pub user: UserId,
+    pub who: UserCard,
     /// The answer: durable state only. `not_found` for who may not know of the room.
     pub reply: oneshot::Sender<Result<RoomView, Rejection>>,
 }

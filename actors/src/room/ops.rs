@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tripsync_domain::protocol::{EventRecord, ServerFrame};
-use tripsync_domain::{ClientId, CommandNumber, Ctx, Epoch, ErrorCode, ItemId, Rejection, RoomKind, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Ctx, Epoch, ErrorCode, ItemId, Quota, Rejection, RoomKind, UserCard, UserId};
 
 /// Commands that broke the rules and are remembered.
 const POISON_MAX: usize = 64;
@@ -28,7 +28,7 @@ impl Asker {
             From::Session { .. } => None,
         });
         let user = user.unwrap_or(UserId(uuid::Uuid::nil()));
-        (Self { user, from: op.from, id: op.id, permits: op.permits }, op.command)
+        (Self { user, from: op.from, id: op.id, quota: op.command.quota, permits: op.permits }, op.command)
     }
 }
 
@@ -172,10 +172,14 @@ impl<K: RoomKind> Room<K> {
     fn judge(&mut self, op: Op, author: UserCard) {
         let fingerprint = op.command.fingerprint;
         let identity = op.id.map(|(client, n)| Identity { client, n, fingerprint });
-        let Op { from, id, command: Parsed { command, .. }, base, if_match, mut users, permits } = op;
-        let asker = Asker { user: author.user, from, id, permits };
+        let Op { from, id, command: Parsed { command, quota, .. }, base, if_match, mut users, permits } = op;
+        let asker = Asker { user: author.user, from, id, quota, permits };
+        if !self.expire() {
+            self.answer(asker, Err(retry()));
+            return;
+        }
         let before = self.log.decided();
-        let verdict = if !self.log.may_command(author.user) {
+        let verdict = if !self.log.may_command(&author) {
             Verdict::Refused(Rejection::not_found("there is no such room"))
         } else if if_match.is_some_and(|expected| expected != self.log.decided()) {
             let now = self.log.decided();
@@ -257,8 +261,9 @@ impl<K: RoomKind> Room<K> {
 
     /// Answers a command: a frame to its session, or the reply to its caller.
     pub(super) fn answer(&self, asker: Asker, answer: Result<Outcome, Rejection>) {
-        let Asker { from, id, permits, .. } = asker;
+        let Asker { user, from, id, quota, permits } = asker;
         drop(permits);
+        self.give_back(user, quota, answer.is_err());
         match from {
             From::Session { sink, .. } => {
                 if let Some(frame) = self.answer_frame(id, answer) {
@@ -275,10 +280,23 @@ impl<K: RoomKind> Room<K> {
     /// The same, but a session's frame is kept to be written together with the events.
     pub(super) fn answer_into(&self, answers: &mut Answers, asker: Asker, answer: Result<Outcome, Rejection>) {
         if let From::Session { id, sink } = asker.from {
+            self.give_back(asker.user, asker.quota, answer.is_err());
             answers.entry(id).or_insert_with(|| (sink, Vec::new())).1.extend(self.answer_frame(asker.id, answer));
         } else {
             self.answer(asker, answer);
         }
+    }
+
+    /// Gives back what was reserved for a command that came to nothing. What is not given back, because the journal is away, is
+    /// forgotten after a while.
+    fn give_back(&self, user: UserId, quota: Option<Quota>, refused: bool) {
+        let Some(quota) = quota.filter(|_| refused) else { return };
+        let (shared, room) = (Arc::clone(&self.shared), self.id);
+        tokio::spawn(async move {
+            if let Err(error) = shared.journal.release(room, user, quota).await {
+                tracing::warn!(room.id = %room, error = %crate::error_chain(&error), "a reservation was not given back");
+            }
+        });
     }
 
     fn answer_frame(&self, id: Option<(ClientId, CommandNumber)>, answer: Result<Outcome, Rejection>) -> Option<Frame> {

@@ -1,6 +1,6 @@
 //! What a session needs of the world.
 
-use crate::engine::RoomRef;
+use crate::engine::{Needs, RoomRef};
 use crate::ports::Clock;
 use crate::session::SessionLimits;
 use async_trait::async_trait;
@@ -24,6 +24,13 @@ pub trait Rooms: Send + Sync + 'static {
     /// # Errors
     /// What the client is told.
     async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection>;
+
+    /// Gets ready what a command of `author` to a room needs: the cards of those users that exist and are active, and what it counts
+    /// against.
+    ///
+    /// # Errors
+    /// What the client is told.
+    async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection>;
 }
 
 /// Judges fresh access tokens.

@@ -2,7 +2,7 @@
 
 use super::place::{Done, Place, Seat, Waiting, Work};
 use super::{Ending, Session, Shared};
-use crate::engine::RoomRef;
+use crate::engine::{Needs, RoomRef};
 use crate::ports::Detached;
 use crate::room::{From, Join, Op, RoomMsg};
 use serde_json::Value;
@@ -250,7 +250,7 @@ impl Session {
         let (Some(address), Some(first)) = (&place.address, place.waiting.front_mut()) else { return Ok(Next::Wait) };
         let (command, needed) = address.parse(&first.cmd)?;
         if !needed.is_empty() && first.users.is_none() {
-            place.work = Some(look_up(&self.shared, needed));
+            place.work = Some(look_up(&self.shared, (place.room, self.info.card.user), needed));
             return Ok(Next::Wait);
         }
         let place_in_room = address.admit()?;
@@ -318,11 +318,11 @@ fn look_for(shared: &Arc<Shared>, room: RoomId, attempts: u32, delay: Duration) 
     })
 }
 
-/// Gets the cards of users that a command names.
-fn look_up(shared: &Arc<Shared>, users: Vec<UserId>) -> Work {
+/// Gets ready what a command of a user to a room needs.
+fn look_up(shared: &Arc<Shared>, (room, user): (RoomId, UserId), needs: Needs) -> Work {
     let shared = Arc::clone(shared);
     Box::pin(async move {
-        Done::Cards(match timeout(shared.limits.wait, shared.rooms.cards(&users)).await {
+        Done::Cards(match timeout(shared.limits.wait, shared.rooms.prepare(room, user, &needs)).await {
             Ok(result) => result,
             Err(_) => Err(Rejection::new(ErrorCode::Retry, "the users could not be looked up in time").retry_after_ms(1_000)),
         })

@@ -357,7 +357,12 @@ impl Connection {
             (model.user, model.client)
         };
         let wire = Arc::new(Wire { user, ward, budget_bytes, state: Mutex::default(), readable: Notify::new() });
-        let info = SessionInfo { id: SessionId(id), card: UserCard { user, name: format!("User {user}") }, client, codec: Codec::Json };
+        let info = SessionInfo {
+            id: SessionId(id),
+            card: UserCard { user, name: format!("User {user}"), group: None },
+            client,
+            codec: Codec::Json,
+        };
         let credential = Credential { user, login: Uuid::nil(), expires_at: Timestamp::from_ms(i64::MAX / 4) };
         let control = Arc::<Control>::default();
         let session = Session::start(Arc::new(info), &credential, shared, Arc::clone(&wire) as _, Arc::clone(&control));

@@ -148,7 +148,7 @@ fn user(index: usize) -> UserId {
 }
 
 fn card(index: usize) -> UserCard {
-    UserCard { user: user(index), name: format!("User {index}") }
+    UserCard { user: user(index), name: format!("User {index}"), group: None }
 }
 
 fn client(index: u64) -> ClientId {

@@ -4,10 +4,13 @@
 //! that one store serves the whole suite. A check that does not hold panics with what it saw.
 
 mod append;
+mod capacity;
 mod commands;
+mod deadlines;
 mod fence;
 mod load;
 mod projections;
+mod quotas;
 mod snapshots;
 
 use crate::ports::{Append, CommandKey, Journal, NewRecord, Refusal, Stored};
@@ -56,6 +59,11 @@ pub async fn journal_contract(subject: &dyn Subject) {
     snapshots::a_snapshot_needs_the_epoch_and_the_events(subject.journal()).await;
     projections::projections_follow_the_events(subject).await;
     projections::a_refused_append_projects_nothing(subject).await;
+    capacity::more_than_there_is_is_refused_and_the_others_are_stored(subject.journal()).await;
+    capacity::capacity_grows_and_shrinks(subject.journal()).await;
+    deadlines::rooms_are_found_by_their_deadline(subject.journal()).await;
+    quotas::a_bound_holds_over_all_rooms(subject.journal()).await;
+    quotas::a_bound_holds_when_many_ask_at_once(subject.journal()).await;
     load::a_large_batch_is_stored_whole(subject.journal()).await;
     load::many_rooms_append_at_once(subject.journal()).await;
 }
@@ -78,14 +86,20 @@ struct Room {
 impl Room {
     /// An append of plain records with these seqs.
     fn plain(self, seqs: std::ops::RangeInclusive<u64>) -> Append {
-        Append { room: self.id, epoch: self.epoch, records: seqs.map(|seq| record(seq, None)).collect(), projections: Vec::new() }
+        Append {
+            room: self.id,
+            epoch: self.epoch,
+            records: seqs.map(|seq| record(seq, None)).collect(),
+            projections: Vec::new(),
+            deadline: None,
+        }
     }
 
     /// An append of one record that is the last of a command.
     fn command(self, seq: u64, by: Author, n: u64) -> Append {
         let mut record = record(seq, Some(CommandKey { client: by.client, n: CommandNumber(n), fingerprint: u64::MAX - n }));
         record.by = by.user;
-        Append { room: self.id, epoch: self.epoch, records: vec![record], projections: Vec::new() }
+        Append { room: self.id, epoch: self.epoch, records: vec![record], projections: Vec::new(), deadline: None }
     }
 
     async fn all(self, journal: &dyn Journal) -> Vec<Stored> {

@@ -20,7 +20,7 @@ struct Accounts {
 impl MemoryDirectory {
     /// Adds or renames an account.
     pub fn put(&self, user: UserId, name: &str) {
-        self.0.lock().cards.insert(user, UserCard { user, name: name.to_owned() });
+        self.0.lock().cards.insert(user, UserCard { user, name: name.to_owned(), group: None });
     }
 
     /// Removes an account.

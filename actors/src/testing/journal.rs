@@ -1,16 +1,18 @@
 //! A journal in memory, with faults to order.
 
+mod reservations;
 mod room;
 
 use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use reservations::Reservations;
 use room::Room;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Role, RoomId, Seq, Timestamp, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, Listing, NodeId, Quota, Role, RoomId, Seq, Task, Timestamp, UserId};
 
 /// What goes wrong with an append whose caller learns only that the outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,7 @@ pub enum Fault {
 #[derive(Clone, Debug)]
 pub struct MemoryJournal {
     rooms: Arc<Mutex<BTreeMap<RoomId, Room>>>,
+    reservations: Arc<Mutex<Reservations>>,
     plan: Arc<Mutex<Plan>>,
     state: Arc<watch::Sender<State>>,
     /// Lets those who wait go on in the order in which they came, which `watch` does not.
@@ -49,7 +52,13 @@ struct State {
 
 impl Default for MemoryJournal {
     fn default() -> Self {
-        Self { rooms: Arc::default(), plan: Arc::default(), state: Arc::new(watch::Sender::new(State::default())), thawed: Arc::default() }
+        Self {
+            rooms: Arc::default(),
+            reservations: Arc::default(),
+            plan: Arc::default(),
+            state: Arc::new(watch::Sender::new(State::default())),
+            thawed: Arc::default(),
+        }
     }
 }
 
@@ -137,6 +146,36 @@ impl MemoryJournal {
         self.rooms.lock().get(&room).and_then(|room| room.items.get(collection).cloned()).unwrap_or_default()
     }
 
+    /// When a room must act by itself next, as the journal has it.
+    #[must_use]
+    pub fn deadline(&self, room: RoomId) -> Option<Timestamp> {
+        self.rooms.lock().get(&room).and_then(|room| room.deadline)
+    }
+
+    /// What takes how much of which parts (from, to, count) of a room's capacity.
+    #[must_use]
+    pub fn takers(&self, room: RoomId) -> BTreeMap<ItemId, (u16, u16, u16)> {
+        self.rooms.lock().get(&room).map(|room| room.side.takers.clone()).unwrap_or_default()
+    }
+
+    /// What a search finds of a room.
+    #[must_use]
+    pub fn listing(&self, room: RoomId) -> Option<Listing> {
+        self.rooms.lock().get(&room).and_then(|room| room.side.listing.clone())
+    }
+
+    /// The tasks of a room, by event and number.
+    #[must_use]
+    pub fn tasks(&self, room: RoomId) -> BTreeMap<(Seq, u16), Task> {
+        self.rooms.lock().get(&room).map(|room| room.side.tasks.clone()).unwrap_or_default()
+    }
+
+    /// The rooms in which a user has a lasting reservation.
+    #[must_use]
+    pub fn reserved(&self, user: UserId, what: &'static str) -> Vec<RoomId> {
+        self.reservations.lock().lasting(user, what)
+    }
+
     fn reachable(&self) -> Result<(), JournalError> {
         if self.plan.lock().away { Err(unavailable()) } else { Ok(()) }
     }
@@ -213,7 +252,13 @@ impl Journal for MemoryJournal {
             Err(unavailable())
         } else {
             let mut rooms = self.rooms.lock();
-            let results = batch.iter().map(|part| rooms.get_mut(&part.room).ok_or(Refusal::Fenced)?.append(part)).collect();
+            let mut reservations = self.reservations.lock();
+            let append = |part: &Append| {
+                rooms.get_mut(&part.room).ok_or(Refusal::Fenced)?.append(part)?;
+                reservations.project(part);
+                Ok(())
+            };
+            let results = batch.iter().map(append).collect();
             if fault.is_none() { Ok(results) } else { Err(unavailable()) }
         };
         self.state.send_modify(|state| state.appends += 1);
@@ -247,6 +292,32 @@ impl Journal for MemoryJournal {
         if let Some(room) = self.rooms.lock().get_mut(&room) {
             room.save_snapshot(epoch, snapshot);
         }
+        Ok(())
+    }
+
+    async fn due(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RoomId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, RoomId)>, JournalError> {
+        self.reachable()?;
+        let rooms = self.rooms.lock();
+        let mut due: Vec<_> = rooms.iter().filter_map(|(id, room)| room.deadline.map(|deadline| (deadline, *id))).collect();
+        due.retain(|due| due.0 <= until && after.is_none_or(|after| *due > after));
+        due.sort_unstable();
+        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(due)
+    }
+
+    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
+        self.reachable()?;
+        Ok(self.reservations.lock().reserve(room, user, quota, now))
+    }
+
+    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
+        self.reachable()?;
+        self.reservations.lock().release(room, user, quota.what, false);
         Ok(())
     }
 }

@@ -99,7 +99,7 @@ patch! {
     /// Changes the trip itself. With a `status` it is `set_status` too, both or neither, and needs that command's rights.
     command UpdateDetails {
         /// The new status; allowed changes: [`TripStatus::may_become`].
-        #[serde(default, deserialize_with = "crate::trip::fields::present", skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "crate::command::present", skip_serializing_if = "Option::is_none")]
         status: Option<TripStatus>,
     }
     /// What changed about the trip itself.
@@ -190,7 +190,7 @@ pub struct AddActivity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<Date>,
     /// The activity to place it behind: absent for the end of the day's list, `null` for its beginning.
-    #[serde(default, deserialize_with = "super::fields::present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::command::present", skip_serializing_if = "Option::is_none")]
     pub after: Option<Option<ItemId>>,
     /// When it starts; on `day` when both are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,11 +256,11 @@ pub struct MoveActivity {
     /// Which.
     pub activity: ItemId,
     /// The day; absent for the one where it is, `null` for the list of unscheduled ones.
-    #[serde(default, deserialize_with = "super::fields::present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::command::present", skip_serializing_if = "Option::is_none")]
     pub day: Option<Option<Date>>,
     /// The activity to place it behind: absent for the end of the list, `null` for its beginning. When that one is not in the day's list
     /// (any more), the moved one goes to the end.
-    #[serde(default, deserialize_with = "super::fields::present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::command::present", skip_serializing_if = "Option::is_none")]
     pub after: Option<Option<ItemId>>,
 }
 

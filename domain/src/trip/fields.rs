@@ -1,7 +1,7 @@
 //! Fields that are changed one by one: patches, changes with old and new value, and who wrote a field last.
 
 use crate::{Conflict, Ctx, EventMeta, Seq, Timestamp, UserId};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// What stood before and what stands now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -10,11 +10,6 @@ pub struct Change<T> {
     pub from: T,
     /// The value now.
     pub to: T,
-}
-
-/// Reads a field that is there; `null` is a value only where the field's type has one.
-pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// When and by whom something was written. Stored as `[seq, by, at]`.
@@ -225,7 +220,7 @@ macro_rules! patch {
             $($(#[$target_doc])* pub $target: $target_ty,)*
             $(
                 $(#[$doc])*
-                #[serde(default, deserialize_with = "crate::trip::fields::present", skip_serializing_if = "Option::is_none")]
+                #[serde(default, deserialize_with = "crate::command::present", skip_serializing_if = "Option::is_none")]
                 pub $name: Option<$ty>,
             )*
         }

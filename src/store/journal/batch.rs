@@ -117,7 +117,13 @@ mod tests {
             command: None,
             bytes: Bytes::new(),
         };
-        Append { room: RoomId(Uuid::from_u128(room)), epoch: Epoch(1), records: seqs.iter().map(record).collect(), projections: Vec::new() }
+        Append {
+            room: RoomId(Uuid::from_u128(room)),
+            epoch: Epoch(1),
+            records: seqs.iter().map(record).collect(),
+            projections: Vec::new(),
+            deadline: None,
+        }
     }
 
     #[test]

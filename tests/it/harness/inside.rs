@@ -82,7 +82,7 @@ impl Inside {
     /// A new trip of somebody, with other members.
     pub(crate) async fn trip(&self, owner: &Account, members: &[&Account]) -> Uuid {
         let room = RoomId(Uuid::now_v7());
-        let author = UserCard { user: UserId(owner.user), name: "owner".to_owned() };
+        let author = UserCard { user: UserId(owner.user), name: "owner".to_owned(), group: None };
         let engine = &self.app.rooms.engine;
         engine.create::<Trip>(room, author.clone(), &json!({"type": "create", "title": "Paris"}), None).await.unwrap();
         for member in members {

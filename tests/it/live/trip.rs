@@ -20,7 +20,7 @@ pub(super) async fn seed_trip(database: &TestDatabase, people: &[(&User, Role)],
     let room = RoomId(Uuid::now_v7());
     let mut making = Making { room, state: State::default(), events: Vec::new(), records: Vec::new() };
     let (owner, _) = people[0];
-    let cards: Vec<_> = people.iter().map(|(user, _)| UserCard { user: UserId(user.id), name: user.name.clone() }).collect();
+    let cards: Vec<_> = people.iter().map(|(user, _)| UserCard { user: UserId(user.id), name: user.name.clone(), group: None }).collect();
     making.command(
         owner,
         &cards,

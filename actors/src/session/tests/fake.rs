@@ -172,7 +172,7 @@ impl Rooms for FakeRooms {
 
     async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection> {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        Ok(users.iter().map(|user| UserCard { user: *user, name: "Someone".into() }).collect())
+        Ok(users.iter().map(|user| UserCard { user: *user, name: "Someone".into(), group: None }).collect())
     }
 }
 
@@ -219,7 +219,7 @@ impl Stage {
         let (said, control, rooms) = (Arc::<Said>::default(), Arc::<Control>::default(), Arc::<FakeRooms>::default());
         let info = SessionInfo {
             id: SessionId(Uuid::from_u128(7)),
-            card: UserCard { user: USER, name: "Ann".into() },
+            card: UserCard { user: USER, name: "Ann".into(), group: None },
             client: ClientId(Uuid::from_u128(8)),
             codec: Codec::Json,
         };

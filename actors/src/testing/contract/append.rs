@@ -31,7 +31,7 @@ pub(super) async fn an_unknown_room_is_nowhere(journal: &dyn Journal) {
     assert_eq!(journal.read(room, Seq(0), Seq(9), 9).await.expect("answered"), []);
     assert_eq!(journal.last_command(room, user, client).await.expect("answered"), None);
     assert_eq!(journal.find_command(room, user, client, CommandNumber(1)).await.expect("answered"), None);
-    let part = Append { room, epoch: Epoch(0), records: vec![record(1, None)], projections: Vec::new() };
+    let part = Append { room, epoch: Epoch(0), records: vec![record(1, None)], projections: Vec::new(), deadline: None };
     assert_eq!(append(journal, &[part]).await, [Err(Refusal::Fenced)]);
     assert_eq!(journal.read(room, Seq(0), Seq(9), 9).await.expect("answered"), []);
     assert_eq!(append(journal, &[]).await, []);

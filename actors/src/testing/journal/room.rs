@@ -3,10 +3,58 @@
 use crate::ports::{Append, CommandKey, Opened, Refusal, Snapshot, Stored, StoredCommand};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Projection, Role, Seq, Timestamp, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, Listing, NodeId, Projection, Role, Seq, Task, Timestamp, UserId};
 
 /// Title, status and summary.
 type Row = (String, String, serde_json::Value);
+
+/// What takes how much of which parts of a room's capacity.
+pub(super) type Takers = BTreeMap<ItemId, (u16, u16, u16)>;
+
+/// What an append may be refused for beyond the journal itself, and what goes with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Side {
+    pub(super) capacity: Option<(u16, u16)>,
+    pub(super) takers: Takers,
+    pub(super) listing: Option<Listing>,
+    pub(super) tasks: BTreeMap<(Seq, u16), Task>,
+}
+
+impl Side {
+    fn project(&mut self, projection: &Projection) {
+        match projection {
+            Projection::Capacity { parts, total } => self.capacity = Some((*parts, *total)),
+            Projection::Taken { id, from, to, count } => {
+                self.takers.entry(*id).or_insert((*from, *to, *count));
+            }
+            Projection::Freed { id } => {
+                self.takers.remove(id);
+            }
+            Projection::Listing(listing) => self.listing = Some((**listing).clone()),
+            Projection::Unlisted | Projection::RoomGone => self.listing = None,
+            Projection::Task { seq, index, task } => {
+                self.tasks.insert((*seq, *index), task.clone());
+            }
+            Projection::Room { .. }
+            | Projection::MemberSet { .. }
+            | Projection::MemberGone { .. }
+            | Projection::Item { .. }
+            | Projection::Reserved { .. }
+            | Projection::Released { .. } => {}
+        }
+    }
+
+    /// Whether no part is taken more than there is of it.
+    fn fits(&self) -> bool {
+        let (parts, total) = self.capacity.unwrap_or_default();
+        let taken = |part: u16| -> u32 {
+            let takers = self.takers.values().filter(|(from, to, _)| (*from..*to).contains(&part));
+            takers.map(|(.., count)| u32::from(*count)).sum()
+        };
+        let within = self.takers.values().all(|(from, to, _)| from < to && *to <= parts);
+        within && (0..parts).all(|part| taken(part) <= u32::from(total))
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Room {
@@ -17,6 +65,8 @@ pub(super) struct Room {
     pub(super) members: BTreeMap<UserId, Role>,
     pub(super) items: BTreeMap<&'static str, BTreeMap<ItemId, (Seq, serde_json::Value)>>,
     pub(super) snapshot: Option<Snapshot>,
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) side: Side,
     /// The record with seq 1 first.
     records: Vec<Bytes>,
     commands: BTreeMap<(UserId, ClientId, CommandNumber), (Seq, u64)>,
@@ -32,6 +82,8 @@ impl Room {
             members: BTreeMap::new(),
             items: BTreeMap::new(),
             snapshot: None,
+            deadline: None,
+            side: Side::default(),
             records: Vec::new(),
             commands: BTreeMap::new(),
         }
@@ -68,6 +120,14 @@ impl Room {
         if append.records.is_empty() {
             return Err(Refusal::Duplicate);
         }
+        // Checked on a copy: an append is all or nothing.
+        let mut side = self.side.clone();
+        append.projections.iter().for_each(|projection| side.project(projection));
+        if !side.fits() {
+            return Err(Refusal::Duplicate);
+        }
+        self.side = side;
+        self.deadline = append.deadline;
         self.records.extend(append.records.iter().map(|record| record.bytes.clone()));
         self.commands.extend(commands);
         append.projections.iter().for_each(|projection| self.project(projection));
@@ -95,7 +155,19 @@ impl Room {
                     *kept = doc.clone();
                 }
             }
-            Projection::RoomGone => self.row = None,
+            Projection::RoomGone => {
+                self.row = None;
+                self.deadline = None;
+            }
+            // In `side`, or of the whole journal.
+            Projection::Capacity { .. }
+            | Projection::Taken { .. }
+            | Projection::Freed { .. }
+            | Projection::Listing(_)
+            | Projection::Unlisted
+            | Projection::Task { .. }
+            | Projection::Reserved { .. }
+            | Projection::Released { .. } => {}
         }
     }
 

@@ -29,6 +29,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         typing: true,
         map: Some(MapView { lat: 38.7, lon: -9.1, zoom: 12.5 }),
         idle: false,
+        fix: None,
     };
     let entry = PresenceEntry { user, state, devices: 2, since: at };
     let limits = Limits {

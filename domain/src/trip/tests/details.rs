@@ -1,4 +1,4 @@
-use super::harness::{ANA, BEN, Room, VIC, ZOE};
+use super::harness::{ANA, BEN, Room, VIC, ZOE, card};
 use crate::ErrorCode::{AlreadyExists, Conflict, Forbidden, Invalid, NotFound, RoomDeleted};
 use crate::trip::{Trip, TripStatus};
 use crate::{Projection, Role, RoomKind};
@@ -18,8 +18,8 @@ fn a_trip_begins_with_its_creator() {
     let event = room.ok(ANA, json!({"type": "create", "title": "Lisbon", "trip_data": {"theme": {"dark": true}}}));
     assert_eq!(event["details"]["status"], "planning");
     assert_eq!(event["creator"], json!({"user": ANA, "name": "Ana", "role": "organizer", "joined_at": "2027-01-15T08:00:00.000Z"}));
-    assert_eq!(Trip::access(&room.state, ANA), Some(Role::Organizer));
-    assert_eq!(Trip::access(&room.state, ZOE), None);
+    assert_eq!(Trip::access(&room.state, &card(ANA)), Some(Role::Organizer));
+    assert_eq!(Trip::access(&room.state, &card(ZOE)), None);
     room.refused(ANA, json!({"type": "create", "title": "Again"}), AlreadyExists, "");
     room.refused(ZOE, json!({"type": "create", "title": "Again"}), NotFound, "");
 }
@@ -88,7 +88,7 @@ fn a_deleted_trip_is_over() {
     room.refused(VIC, json!({"type": "delete"}), Forbidden, "");
     room.ok(ANA, json!({"type": "delete"}));
     assert!(Trip::is_ended(&room.state));
-    assert_eq!(Trip::access(&room.state, ANA), None);
+    assert_eq!(Trip::access(&room.state, &card(ANA)), None);
     let last = room.journal.last().unwrap().clone();
     assert_eq!(Trip::project(&room.state, std::slice::from_ref(&last)), [Projection::RoomGone]);
     assert_eq!(Trip::effects(&room.state, &last.0, &last.1).len(), 2, "Ben and Vic are told");

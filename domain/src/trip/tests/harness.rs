@@ -20,6 +20,11 @@ pub(super) fn id(number: u128) -> ItemId {
     ItemId(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 + number))
 }
 
+/// A user as the room knows them.
+pub(super) fn card(user: UserId) -> UserCard {
+    UserCard { user, name: String::new(), group: None }
+}
+
 /// A room that remembers what happened.
 pub(super) struct Room {
     pub(super) state: State,
@@ -81,7 +86,8 @@ impl Room {
 
     fn judge(&mut self, author: UserId, wire: &Value) -> Result<Decision<Event>, Rejection> {
         let command = command::parse(wire)?;
-        let users = [(ANA, "Ana"), (BEN, "Ben"), (VIC, "Vic"), (ZOE, "Zoe")].map(|(user, name)| UserCard { user, name: name.into() });
+        let users =
+            [(ANA, "Ana"), (BEN, "Ben"), (VIC, "Vic"), (ZOE, "Zoe")].map(|(user, name)| UserCard { user, name: name.into(), group: None });
         let room = RoomId(Uuid::from_u128(1));
         let at = Timestamp::from_ms(1_800_000_000_000 + i64::try_from(self.journal.len()).unwrap() * 1_000);
         let new_id = id(0x1_0000 + u128::from(self.seq()));

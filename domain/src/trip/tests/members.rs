@@ -1,4 +1,4 @@
-use super::harness::{ANA, BEN, Room, VIC, ZOE, id};
+use super::harness::{ANA, BEN, Room, VIC, ZOE, card, id};
 use crate::ErrorCode::{AlreadyExists, Forbidden, Invalid, NotFound};
 use crate::trip::{Action, Trip, may};
 use crate::{Effect, ErrorCode, Role, RoomKind, UserId};
@@ -73,7 +73,7 @@ fn come_and_go() {
     let notice = json!({"type": "member_added", "room": room_id, "kind": "trip", "title": "Lisbon", "by": ANA, "role": "organizer"});
     assert_eq!(told, [Effect::Notice { user: ZOE, notice }]);
     room.ok(ZOE, json!({"type": "remove_member", "user": BEN}));
-    assert_eq!(Trip::access(&room.state, BEN), None);
+    assert_eq!(Trip::access(&room.state, &card(BEN)), None);
     room.refused(BEN, json!({"type": "send_message", "body": "hey"}), NotFound, "");
     room.ok(ZOE, json!({"type": "leave"}));
     room.ok(VIC, json!({"type": "leave"}));

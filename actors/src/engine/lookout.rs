@@ -1,0 +1,67 @@
+//! Wakes rooms whose deadline comes or has passed: those that are not in memory, and those whose timers a jump of the clock made wrong.
+
+use super::{Engine, Shared};
+use crate::room::RoomMsg;
+use crate::room::message::Own;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tripsync_domain::{RoomId, Timestamp};
+
+/// Rooms read at once.
+const PAGE: u32 = 256;
+/// Pages per look: what is beyond waits for the next one.
+const PAGES_MAX: usize = 40;
+/// A room that was woken and is still due, because it fails, is left alone this long.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// Looks out until the engine is gone or drains.
+pub(super) fn start(engine: &Engine) {
+    let every = engine.shared.config.lookout_every;
+    let (shared, supervisor) = (Arc::downgrade(&engine.shared), engine.supervisor.clone());
+    tokio::spawn(async move {
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut woken = HashMap::new();
+        loop {
+            ticks.tick().await;
+            let Some(shared) = Weak::upgrade(&shared).filter(|shared| !shared.registry.is_draining()) else { return };
+            let engine = Engine { shared, supervisor: supervisor.clone() };
+            woken.retain(|_, at: &mut Instant| at.elapsed() < AGAIN_AFTER);
+            if let Err(error) = look(&engine, every, &mut woken).await {
+                tracing::warn!(error = %crate::error_chain(&error), "rooms with a deadline could not be looked for; the next look will find them");
+            }
+        }
+    });
+}
+
+/// One look: wakes what is due before the next one; a room in memory sets its own timer.
+async fn look(engine: &Engine, every: Duration, woken: &mut HashMap<RoomId, Instant>) -> Result<(), crate::ports::JournalError> {
+    let Shared { journal, clock, .. } = &*engine.shared;
+    let until = clock.now().plus(every * 2);
+    let mut after: Option<(Timestamp, RoomId)> = None;
+    for _ in 0..PAGES_MAX {
+        let page = journal.due(until, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        let full = page.len() == PAGE as usize;
+        for (_, room) in page {
+            if woken.contains_key(&room) {
+                continue;
+            }
+            woken.insert(room, Instant::now());
+            match engine.room(room).await {
+                Ok(address) => {
+                    // One that ended meanwhile is found by the next look.
+                    let _ = address.tell(RoomMsg::Own(Own::Wake));
+                }
+                Err(error) => tracing::warn!(room.id = %room, %error, "a room with a deadline could not be woken yet"),
+            }
+        }
+        if !full {
+            break;
+        }
+    }
+    Ok(())
+}
