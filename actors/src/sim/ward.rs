@@ -106,7 +106,8 @@ impl Mirror {
             let record: EventRecord<Event> = EventRecord::decode(&stored.bytes).unwrap();
             let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
             Trip::evolve(&mut self.state, &meta, &record.ev);
-            self.access.push(users.iter().filter(|user| Trip::access(&self.state, **user).is_some()).copied().collect());
+            self.access
+                .push(users.iter().filter(|user| self.state.ended.is_none() && self.state.member(**user).is_some()).copied().collect());
             self.records.push(json_of(&stored.bytes));
         }
     }

@@ -21,7 +21,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::trip::{Event, State, Trip};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, EventMeta, NodeId, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
+use tripsync_domain::{
+    ClientId, CommandNumber, Epoch, EventMeta, NodeId, Quota, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId,
+};
 use uuid::Uuid;
 
 /// A journal that a dead process cannot reach any more.
@@ -82,6 +84,23 @@ impl Journal for Mortal {
     async fn save_snapshot(&self, room: RoomId, epoch: Epoch, snapshot: Snapshot) -> Result<(), JournalError> {
         self.alive().await;
         self.inner.save_snapshot(room, epoch, snapshot).await
+    }
+    async fn due(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RoomId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, RoomId)>, JournalError> {
+        self.alive().await;
+        self.inner.due(until, after, limit).await
+    }
+    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
+        self.alive().await;
+        self.inner.reserve(room, user, quota, now).await
+    }
+    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
+        self.alive().await;
+        self.inner.release(room, user, quota).await
     }
 }
 

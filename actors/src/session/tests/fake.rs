@@ -1,6 +1,6 @@
 //! A session between a sink that remembers and rooms that write down what they are told.
 
-use crate::engine::{KindInfo, RoomRef};
+use crate::engine::{KindInfo, Needs, ParsedFor, RoomRef};
 use crate::frame::Frame;
 use crate::ports::{Clock, Detached, Sent, SessionSink};
 use crate::room::message::Parsed;
@@ -98,13 +98,13 @@ impl Actor for FakeActor {
 }
 
 /// `{"bad": true}` is refused, `{"users": n}` names n users.
-fn parse(value: &Value) -> Result<(Parsed, Vec<UserId>), Rejection> {
+fn parse(value: &Value) -> Result<ParsedFor, Rejection> {
     if value.get("bad").is_some() {
         return Err(Rejection::invalid("/bad", "no"));
     }
     let users = value.get("users").and_then(Value::as_u64).unwrap_or(0);
     let users = (0..users).map(|n| UserId(Uuid::from_u128(u128::from(n) + 10))).collect();
-    Ok((Parsed { command: Box::new(()), fingerprint: 0 }, users))
+    Ok((Parsed { command: Box::new(()), fingerprint: 0, quota: None }, Needs { users, quota: None }))
 }
 
 static KIND: KindInfo = KindInfo { tag: "fake", parse };
@@ -173,6 +173,10 @@ impl Rooms for FakeRooms {
     async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection> {
         tokio::time::sleep(Duration::from_millis(100)).await;
         Ok(users.iter().map(|user| UserCard { user: *user, name: "Someone".into(), group: None }).collect())
+    }
+
+    async fn prepare(&self, _: RoomId, _: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection> {
+        self.cards(&needs.users).await
     }
 }
 

@@ -40,7 +40,7 @@ fn one((room, epoch): (RoomId, Epoch), seq: u64) -> Vec<Append> {
         command: None,
         bytes: Bytes::from_static(b"r"),
     };
-    vec![Append { room, epoch, records: vec![record], projections: Vec::new() }]
+    vec![Append { room, epoch, records: vec![record], projections: Vec::new(), deadline: None }]
 }
 
 #[tokio::test]
