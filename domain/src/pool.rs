@@ -11,7 +11,11 @@ pub mod limits;
 mod project;
 mod rights;
 mod rules;
+#[cfg(any(test, feature = "testing"))]
+pub mod sabotage;
 mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod types;

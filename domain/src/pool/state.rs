@@ -2,6 +2,8 @@
 
 use super::event::Event;
 use super::limits::MESSAGES_IN_STATE;
+#[cfg(any(test, feature = "testing"))]
+use super::sabotage::{Sabotage, is};
 use super::types::{Claim, Details, Message, Phase, PoolStatus, Review, Rider, Share, Stage};
 use crate::{EventMeta, ItemId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
@@ -89,6 +91,12 @@ impl State {
                 }
             }
         }
+        #[cfg(any(test, feature = "testing"))]
+        if is(Sabotage::TakesTwice) {
+            for claim in self.claims.values().filter(|claim| matches!(claim.stage, Stage::Pending {} | Stage::Confirmed {})) {
+                self.legs_of(claim.from, claim.to).for_each(|leg| taken[leg] = taken[leg].saturating_add(claim.seats));
+            }
+        }
         taken
     }
 
@@ -155,6 +163,10 @@ impl State {
             }
             Event::Confirmed { claim, .. } => {
                 self.claims.insert(claim.id, (**claim).clone());
+            }
+            #[cfg(any(test, feature = "testing"))]
+            Event::ClaimEnded { claim, ending: super::types::Ending::Expired, .. } if is(Sabotage::ExpiryKeeps) => {
+                self.set_stage(*claim, Stage::Confirmed {});
             }
             Event::ClaimEnded { claim, .. } => {
                 self.line.retain(|other| other != claim);

@@ -1,1 +1,9 @@
+//! The rules of pools.
 
+mod claims;
+mod details;
+mod harness;
+mod privacy;
+mod properties;
+mod ride;
+mod timers;

@@ -1,6 +1,8 @@
 //! A decision in the making: events with the state that they lead to.
 
 use super::super::event::Event;
+#[cfg(any(test, feature = "testing"))]
+use super::super::sabotage::{Sabotage, is};
 use super::super::state::State;
 use super::super::types::{Claim, Ending, Phase, Stage, Words};
 use crate::{Ctx, EventMeta, ItemId, Timestamp, UserId};
@@ -76,13 +78,22 @@ impl<'a> Draft<'a> {
         }
         let owner = pool.owner;
         let until = self.ctx.at.plus(Duration::from_secs(u64::from(pool.details.offer_seconds)));
-        for id in self.state.line.clone() {
+        for id in self.line() {
             let Some(claim) = self.state.claims.get(&id) else { continue };
             if claim.stage == (Stage::Waiting { approved: true }) && self.state.left(claim.from, claim.to) >= claim.seats {
                 let user = claim.user;
                 self.push(Event::Offered { owner, claim: id, user, until: self.before_departure(until) });
             }
         }
+    }
+
+    /// Who waits, first come first.
+    fn line(&self) -> Vec<ItemId> {
+        #[cfg(any(test, feature = "testing"))]
+        if is(Sabotage::LastComeFirstServed) {
+            return self.state.line.iter().rev().copied().collect();
+        }
+        self.state.line.clone()
     }
 
     /// Whatever waits for a decision ends with the departure at the latest.
