@@ -23,8 +23,8 @@ mod validate;
 mod view;
 
 pub use command::{
-    Accept, Approve, Board, Cancel, Command, Complete, Create, Depart, Hold, NewStop, Reject, Remove, Request, SendMessage, UpdateDetails,
-    Withdraw, WriteReview,
+    Accept, Approve, Board, Cancel, Command, Complete, Create, Depart, Hold, Invite, NewStop, Reject, Remove, Request, SendMessage,
+    UpdateDetails, Withdraw, WriteReview,
 };
 pub use event::Event;
 pub use project::MESSAGES;
@@ -92,8 +92,8 @@ impl RoomKind for Pool {
         }
     }
 
-    fn users_needed(_: &Command) -> Vec<UserId> {
-        Vec::new()
+    fn users_needed(command: &Command) -> Vec<UserId> {
+        if let Command::Invite(command) = command { vec![command.user] } else { Vec::new() }
     }
 
     fn audience(event: &Event) -> Audience {

@@ -23,6 +23,8 @@ pub enum Command {
     Request(Box<Request>),
     /// Takes seats while one decides.
     Hold(Hold),
+    /// The owner offers seats to somebody who has not asked.
+    Invite(Invite),
     /// Decides for the held or offered seats.
     Accept(Accept),
     /// Gives back what one has asked for, holds, was offered or has.
@@ -167,6 +169,26 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<ItemId>,
     /// The stop where one gets out; the destination when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ItemId>,
+}
+
+/// The owner offers seats to somebody who has not asked; they are taken while the invited decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// The claim's id; a fresh one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<ItemId>,
+    /// Whom.
+    pub user: UserId,
+    /// How many; one when absent.
+    #[serde(default = "one")]
+    pub seats: u8,
+    /// The stop where they get in; the origin when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ItemId>,
+    /// The stop where they get out; the destination when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<ItemId>,
 }

@@ -55,8 +55,8 @@ impl Out<'_> {
                 self.list.push(Projection::MemberSet { user: claim.user, role: Role::Viewer });
                 match claim.stage {
                     Stage::Pending {} => self.list.push(Projection::Reserved { user: claim.user, what: PENDING.what }),
-                    Stage::Held { .. } => self.takes(claim),
-                    Stage::Waiting { .. } | Stage::Offered { .. } | Stage::Confirmed {} => {}
+                    Stage::Held { .. } | Stage::Offered { .. } => self.takes(claim),
+                    Stage::Waiting { .. } | Stage::Confirmed {} => {}
                 }
             }
             Event::Offered { claim, .. } => {
@@ -160,6 +160,10 @@ fn inbox(state: &State, pool: &Pool, meta: &EventMeta, event: &Event) -> Vec<(Us
         item
     };
     let told = match event {
+        Event::Claimed { claim, .. } if let Some(until) = claim.stage.until().filter(|_| meta.by == pool.owner) => {
+            let text = format!("You are invited to ride along, {}; say yes or no until {until}", seats(claim.seats));
+            vec![(claim.user, item("pool_invited", text, json!({"claim": claim.id, "seats": claim.seats, "until": until})))]
+        }
         Event::Claimed { claim, place, .. } => {
             let what = match claim.stage {
                 Stage::Waiting { .. } => "waits for",

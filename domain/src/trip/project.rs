@@ -4,7 +4,7 @@ use super::KIND;
 use super::event::Event;
 use super::state::State;
 use super::types::{Message, Title};
-use crate::{Effect, EventMeta, ItemId, Projection, UserId};
+use crate::{Effect, EventMeta, ItemId, Projection, Task, UserId};
 use serde_json::json;
 
 /// The collection of chat messages.
@@ -52,6 +52,12 @@ pub(super) fn project(state: &State, events: &[(EventMeta, Event)]) -> Vec<Proje
     if row && state.ended.is_none() {
         out.extend(room(state));
     }
+    for (meta, event) in events {
+        for (index, (user, item)) in told(state, meta, event).into_iter().enumerate() {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            out.push(Projection::Task { seq: meta.seq, index, task: Task::Deliver { user, item } });
+        }
+    }
     out
 }
 
@@ -77,29 +83,45 @@ fn item(message: &Message) -> Projection {
     Projection::Item { collection: MESSAGES, id: message.id, seq: message.seq, doc }
 }
 
+/// The same as the inbox, at once to those who are connected.
 pub(super) fn effects(state: &State, meta: &EventMeta, event: &Event) -> Vec<Effect> {
+    told(state, meta, event).into_iter().map(|(user, notice)| Effect::Notice { user, notice }).collect()
+}
+
+/// Who is told what, in a notice and in the inbox; never the author, who knows.
+fn told(state: &State, meta: &EventMeta, event: &Event) -> Vec<(UserId, serde_json::Value)> {
     let Some(trip) = &state.trip else { return Vec::new() };
-    let notice = |kind: &str, user: UserId, more: serde_json::Value| {
-        let mut notice = json!({"type": kind, "room": trip.room, "kind": KIND, "title": trip.details.item.title, "by": meta.by});
+    let title = &trip.details.item.title;
+    let notice = |kind: &str, user: UserId, text: String, more: serde_json::Value| {
+        let mut notice = json!({"type": kind, "room": trip.room, "kind": KIND, "title": title, "by": meta.by, "text": text});
         if let (Some(notice), serde_json::Value::Object(more)) = (notice.as_object_mut(), more) {
             notice.extend(more);
         }
-        Effect::Notice { user, notice }
+        (user, notice)
     };
     match event {
-        Event::MemberAdded { member } => vec![notice("member_added", member.user, json!({"role": member.role}))],
-        Event::MemberRemoved { member, .. } => vec![notice("member_removed", member.user, json!({}))],
+        Event::MemberAdded { member } => {
+            let text = format!("You are in the trip “{title}” as {}", member.role.as_str());
+            vec![notice("member_added", member.user, text, json!({"role": member.role}))]
+        }
+        Event::MemberRemoved { member, .. } => {
+            vec![notice("member_removed", member.user, format!("You are not in the trip “{title}” any more"), json!({}))]
+        }
         Event::RoleChanged { user, from, to, .. } if from != to && *user != meta.by => {
-            vec![notice("role_changed", *user, json!({"role": to}))]
+            vec![notice("role_changed", *user, format!("You are {} of the trip “{title}” now", to.as_str()), json!({"role": to}))]
         }
         Event::MessageSent { message } => {
             let body: String = message.body.as_str().chars().take(200).collect();
             let others = message.mentions.iter().filter(|user| **user != meta.by);
-            others.map(|user| notice("mentioned", *user, json!({"message": message.id, "seq": meta.seq, "body": body}))).collect()
+            let told = |user: &UserId| {
+                let text = format!("You are mentioned in “{title}”");
+                notice("mentioned", *user, text, json!({"message": message.id, "seq": meta.seq, "body": body}))
+            };
+            others.map(told).collect()
         }
         Event::TripDeleted { .. } => {
             let others = state.members.keys().filter(|user| **user != meta.by);
-            others.map(|user| notice("trip_deleted", *user, json!({}))).collect()
+            others.map(|user| notice("trip_deleted", *user, format!("The trip “{title}” was deleted"), json!({}))).collect()
         }
         Event::TripCreated { .. }
         | Event::DetailsUpdated { .. }

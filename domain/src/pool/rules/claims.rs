@@ -2,11 +2,11 @@
 
 use super::draft::Draft;
 use super::{Judgement, Room, closed, no_such_claim};
-use crate::pool::command::{Hold, Reject, Remove, Request};
+use crate::pool::command::{Hold, Invite, Reject, Remove, Request};
 use crate::pool::event::Event;
 use crate::pool::limits::{PENDING_MAX, WAITING_MAX};
 use crate::pool::types::{Booking, Claim, Ending, Stage, Words};
-use crate::{Decision, ErrorCode, ItemId, Rejection};
+use crate::{Decision, ErrorCode, ItemId, Rejection, UserCard};
 use std::time::Duration;
 
 pub(super) fn request(room: &Room<'_>, command: &Request) -> Judgement {
@@ -51,6 +51,31 @@ pub(super) fn hold(room: &Room<'_>, command: Hold) -> Judgement {
     let mut draft = Draft::new(room.state, room.ctx);
     let until = room.ctx.at.plus(Duration::from_secs(u64::from(room.pool.details.hold_seconds)));
     claim.stage = Stage::Held { until: draft.before_departure(until) };
+    draft.push(Event::Claimed { owner: room.pool.owner, claim: Box::new(claim), place: None });
+    Ok(draft.into_decision())
+}
+
+pub(super) fn invite(room: &Room<'_>, command: Invite) -> Judgement {
+    room.scheduled(true)?;
+    let Some(card) = room.ctx.user(command.user) else {
+        return Err(Rejection { pointer: Some("/user".into()), ..Rejection::not_found("There is no such user") });
+    };
+    if card.user == room.pool.owner || room.state.claim_of(card.user).is_some() {
+        let message = "This person drives, or has a claim already";
+        return Err(Rejection { pointer: Some("/user".into()), ..Rejection::new(ErrorCode::AlreadyExists, message) });
+    }
+    if room.pool.details.group.is_some() && room.pool.details.group != card.group {
+        return Err(Rejection::invalid("/user", "does not belong to the group of this pool"));
+    }
+    let wanted = Wanted { id: command.id, seats: command.seats, from: command.from, to: command.to };
+    let mut claim = claim_for(room, card, wanted, None)?;
+    let left = room.state.left(claim.from, claim.to);
+    if left < claim.seats {
+        return Err(seats_taken(left, "take a seat back first"));
+    }
+    let mut draft = Draft::new(room.state, room.ctx);
+    let until = room.ctx.at.plus(Duration::from_secs(u64::from(room.pool.details.offer_seconds)));
+    claim.stage = Stage::Offered { until: draft.before_departure(until) };
     draft.push(Event::Claimed { owner: room.pool.owner, claim: Box::new(claim), place: None });
     Ok(draft.into_decision())
 }
@@ -136,6 +161,11 @@ struct Wanted {
 
 /// A pending claim of the author's.
 fn new_claim(room: &Room<'_>, wanted: Wanted, message: Option<Words>) -> Result<Claim, Rejection> {
+    let Some(card) = room.ctx.user(room.ctx.author) else { return Err(closed("your account is not known")) };
+    claim_for(room, card, wanted, message)
+}
+
+fn claim_for(room: &Room<'_>, card: &UserCard, wanted: Wanted, message: Option<Words>) -> Result<Claim, Rejection> {
     let details = &room.pool.details;
     if !(1..=details.seats).contains(&wanted.seats) {
         return Err(Rejection::invalid("/seats", format!("must be between 1 and {}, the seats of this pool", details.seats)));
@@ -151,7 +181,6 @@ fn new_claim(room: &Room<'_>, wanted: Wanted, message: Option<Words>) -> Result<
     if from >= to {
         return Err(Rejection::invalid("/to", "the way goes from `from` to `to`, not back"));
     }
-    let Some(card) = room.ctx.user(room.ctx.author) else { return Err(closed("your account is not known")) };
     Ok(Claim {
         id: room.new_id(wanted.id)?,
         user: card.user,

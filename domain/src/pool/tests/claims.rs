@@ -1,6 +1,6 @@
 //! Seats asked for, held, given and taken back.
 
-use super::harness::{ANA, BEN, CID, DAN, EVE, Room, id};
+use super::harness::{ANA, BEN, CID, DAN, EVE, Room, ZOE, id};
 use crate::ErrorCode;
 use serde_json::json;
 
@@ -136,4 +136,18 @@ fn places_in_the_line_can_be_followed_by_what_everybody_sees() {
         }
         assert_eq!(room.state.place(room.claim(EVE)), Some(eve));
     }
+}
+
+#[test]
+fn the_owner_may_offer_a_seat_to_somebody() {
+    let mut room = Room::with(json!({"booking": "approval", "seats": 1, "group": "tu"}));
+    room.refused(BEN, json!({"type": "invite", "user": CID}), ErrorCode::Forbidden, "");
+    room.refused(ANA, json!({"type": "invite", "user": ANA}), ErrorCode::AlreadyExists, "/user");
+    room.refused(ANA, json!({"type": "invite", "user": ZOE}), ErrorCode::Invalid, "/user");
+    room.ok(ANA, json!({"type": "invite", "user": BEN}));
+    assert_eq!((room.stage(BEN), room.told(BEN)), (Some("offered"), vec!["pool_invited".into()]));
+    room.refused(ANA, json!({"type": "invite", "user": CID}), ErrorCode::SeatsTaken, "");
+    let ben = room.claim(BEN);
+    room.ok(BEN, json!({"type": "accept", "claim": ben}));
+    assert_eq!(room.stage(BEN), Some("confirmed"));
 }

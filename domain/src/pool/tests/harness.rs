@@ -70,7 +70,8 @@ impl Room {
     pub(super) fn check(&mut self, author: UserId, wire: &Value) -> Result<Vec<Event>, Rejection> {
         self.expire();
         let command = command::parse(wire)?;
-        let users = [card(author)];
+        let named = wire.get("user").and_then(|user| serde_json::from_value(user.clone()).ok());
+        let users: Vec<_> = named.into_iter().chain([author]).map(card).collect();
         let before = self.state.clone();
         let decision = Pool::decide(&self.state, &self.ctx(author, &users), &command);
         assert_eq!(before, self.state);

@@ -41,7 +41,7 @@ impl Ledger {
                         self.waiting.push(claim.id);
                         self.wanted.extend(approved.then_some(claim.id));
                     }
-                    Stage::Held { .. } => drop(self.taking.insert(claim.id, wants)),
+                    Stage::Held { .. } | Stage::Offered { .. } => drop(self.taking.insert(claim.id, wants)),
                     _ => {}
                 }
             }

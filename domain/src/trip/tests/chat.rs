@@ -1,11 +1,11 @@
-use super::harness::{ANA, BEN, Room, VIC, ZOE, id};
+use super::harness::{ANA, BEN, Room, VIC, ZOE, id, lists};
 use crate::ErrorCode::{AlreadyExists, Forbidden, Invalid, LimitReached, NotFound};
 use crate::trip::{Trip, limits};
 use crate::{Effect, Projection, RoomKind, Seq};
 use serde_json::{Value, json};
 
 fn doc(room: &Room) -> Value {
-    let projected = Trip::project(&room.state, &room.journal[room.journal.len() - 1..]);
+    let projected = lists(&room.state, &room.journal[room.journal.len() - 1..]);
     let [Projection::Item { collection: "messages", doc, .. }] = projected.as_slice() else { panic!("{projected:?}") };
     doc.clone()
 }
@@ -98,6 +98,6 @@ fn the_state_keeps_the_newest_only() {
     room.refused(ANA, json!({"type": "edit_message", "message": id(9), "body": "x"}), NotFound, "/message");
     room.ok(ANA, json!({"type": "edit_message", "message": id(10), "body": "x"}));
     // A batch that is longer than the window still gives every message to the collection.
-    let projected = Trip::project(&room.state, &room.journal[3..]);
+    let projected = lists(&room.state, &room.journal[3..]);
     assert!(projected.iter().filter(|projection| matches!(projection, Projection::Item { .. })).count() > limits::MESSAGES_IN_STATE);
 }

@@ -1,4 +1,4 @@
-use super::harness::{ANA, BEN, Room, VIC, ZOE, card};
+use super::harness::{ANA, BEN, Room, VIC, ZOE, card, lists};
 use crate::ErrorCode::{AlreadyExists, Conflict, Forbidden, Invalid, NotFound, RoomDeleted};
 use crate::trip::{Trip, TripStatus};
 use crate::{Projection, Role, RoomKind};
@@ -90,7 +90,7 @@ fn a_deleted_trip_is_over() {
     assert!(Trip::is_ended(&room.state));
     assert_eq!(Trip::access(&room.state, &card(ANA)), None);
     let last = room.journal.last().unwrap().clone();
-    assert_eq!(Trip::project(&room.state, std::slice::from_ref(&last)), [Projection::RoomGone]);
+    assert_eq!(lists(&room.state, std::slice::from_ref(&last)), [Projection::RoomGone]);
     assert_eq!(Trip::effects(&room.state, &last.0, &last.1).len(), 2, "Ben and Vic are told");
     room.refused(ANA, json!({"type": "update_details", "title": "x"}), RoomDeleted, "");
     room.refused(ANA, json!({"type": "create", "title": "x"}), RoomDeleted, "");

@@ -2,7 +2,8 @@
 
 use crate::trip::{Event, Moved, State, Trip};
 use crate::{
-    Conflict, Ctx, Decision, ErrorCode, EventMeta, ItemId, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId, command,
+    Conflict, Ctx, Decision, ErrorCode, EventMeta, ItemId, Projection, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId,
+    command,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -23,6 +24,13 @@ pub(super) fn id(number: u128) -> ItemId {
 /// A user as the room knows them.
 pub(super) fn card(user: UserId) -> UserCard {
     UserCard { user, name: String::new(), group: None }
+}
+
+/// What lists learn from events: without the tasks, which inboxes and searches get.
+pub(super) fn lists(state: &State, events: &[(EventMeta, Event)]) -> Vec<Projection> {
+    let mut projections = Trip::project(state, events);
+    projections.retain(|projection| !matches!(projection, Projection::Task { .. }));
+    projections
 }
 
 /// A room that remembers what happened.

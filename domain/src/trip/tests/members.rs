@@ -70,7 +70,8 @@ fn come_and_go() {
     let (meta, event) = room.journal.last().unwrap().clone();
     let told = Trip::effects(&room.state, &meta, &event);
     let room_id = room.state.trip.as_ref().unwrap().room;
-    let notice = json!({"type": "member_added", "room": room_id, "kind": "trip", "title": "Lisbon", "by": ANA, "role": "organizer"});
+    let notice = json!({"type": "member_added", "room": room_id, "kind": "trip", "title": "Lisbon", "by": ANA, "role": "organizer",
+        "text": "You are in the trip “Lisbon” as organizer"});
     assert_eq!(told, [Effect::Notice { user: ZOE, notice }]);
     room.ok(ZOE, json!({"type": "remove_member", "user": BEN}));
     assert_eq!(Trip::access(&room.state, &card(BEN)), None);
