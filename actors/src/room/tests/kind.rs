@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use tripsync_domain::{Audience, Ctx, Decision, Effect, ErrorCode, EventMeta, ItemId, Projection, Rejection, Role, RoomKind, UserId};
+use tripsync_domain::{
+    Audience, Ctx, Decision, Effect, ErrorCode, EventMeta, ItemId, Projection, Rejection, Role, RoomKind, UserCard, UserId,
+};
 
 thread_local! {
     static PANICS: Cell<usize> = const { Cell::new(0) };
@@ -125,8 +127,8 @@ impl RoomKind for Notes {
         }
     }
 
-    fn access(state: &State, user: UserId) -> Option<Role> {
-        state.members.get(&user).copied().filter(|_| !state.closed)
+    fn access(state: &State, who: &UserCard) -> Option<Role> {
+        state.members.get(&who.user).copied().filter(|_| !state.closed)
     }
 
     fn users_needed(_: &Command) -> Vec<UserId> {

@@ -5,7 +5,7 @@ use crate::testing::MemoryJournal;
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
-use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Timestamp, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Quota, RoomId, Seq, Timestamp, UserId};
 
 pub(super) struct Shim {
     inner: MemoryJournal,
@@ -81,5 +81,22 @@ impl Journal for Shim {
             return Err(JournalError::Broken("told to keep nothing".into()));
         }
         self.inner.save_snapshot(room, epoch, snapshot).await
+    }
+
+    async fn due(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RoomId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, RoomId)>, JournalError> {
+        self.inner.due(until, after, limit).await
+    }
+
+    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
+        self.inner.reserve(room, user, quota, now).await
+    }
+
+    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
+        self.inner.release(room, user, quota).await
     }
 }

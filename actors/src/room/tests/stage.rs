@@ -24,7 +24,7 @@ pub(super) const BEN: UserId = UserId(Uuid::from_u128(2));
 pub(super) const CLEO: UserId = UserId(Uuid::from_u128(3));
 
 pub(super) fn card(user: UserId) -> UserCard {
-    UserCard { user, name: "Someone".into() }
+    UserCard { user, name: "Someone".into(), group: None }
 }
 
 pub(super) fn note(text: &str) -> Value {
