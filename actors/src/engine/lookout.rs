@@ -3,6 +3,7 @@
 use super::{Engine, Shared};
 use crate::room::RoomMsg;
 use crate::room::message::Own;
+use ractor::ActorStatus;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,7 +27,8 @@ pub(super) fn start(engine: &Engine) {
         let mut woken = HashMap::new();
         loop {
             ticks.tick().await;
-            let Some(shared) = Weak::upgrade(&shared).filter(|shared| !shared.registry.is_draining()) else { return };
+            let is_over = supervisor.get_status() >= ActorStatus::Stopping;
+            let Some(shared) = Weak::upgrade(&shared).filter(|shared| !is_over && !shared.registry.is_draining()) else { return };
             let engine = Engine { shared, supervisor: supervisor.clone() };
             woken.retain(|_, at: &mut Instant| at.elapsed() < AGAIN_AFTER);
             if let Err(error) = look(&engine, every, &mut woken).await {

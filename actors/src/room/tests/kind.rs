@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tripsync_domain::{
-    Audience, Ctx, Decision, Effect, ErrorCode, EventMeta, ItemId, Projection, Rejection, Role, RoomKind, UserCard, UserId,
+    Audience, Ctx, Decision, Effect, ErrorCode, EventMeta, ItemId, Projection, Quota, Rejection, Role, RoomKind, Timestamp, UserCard,
+    UserId,
 };
 
 thread_local! {
@@ -46,6 +48,14 @@ pub(super) enum Command {
     },
     Close {},
     Refuse {},
+    /// Sets the room's deadline.
+    SetAlarm {
+        after_s: u64,
+    },
+    /// Counts against a quota of one; refused unless told otherwise.
+    Reserve {
+        accept: bool,
+    },
     /// Panics there, or makes no event at all.
     Break {
         at: Spot,
@@ -62,6 +72,8 @@ pub(super) enum Spot {
     Project,
     /// Every view from then on.
     View,
+    /// When the alarm rings.
+    Expire,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,6 +84,9 @@ pub(super) enum Event {
     Admitted { user: UserId, role: Role },
     Removed { user: UserId },
     Closed,
+    AlarmSet { at: Timestamp },
+    AlarmRang,
+    Reserved { by: UserId },
     Broken { at: Spot },
 }
 
@@ -81,6 +96,8 @@ pub(super) struct State {
     notes: Vec<String>,
     closed: bool,
     cursed: bool,
+    alarm: Option<Timestamp>,
+    broken_alarm: bool,
 }
 
 impl RoomKind for Notes {
@@ -96,7 +113,9 @@ impl RoomKind for Notes {
             Command::Admit { user, role } => vec![Event::Admitted { user, role }],
             Command::Remove { user } => vec![Event::Removed { user }],
             Command::Close {} => vec![Event::Closed],
-            Command::Refuse {} => return Err(Rejection::new(ErrorCode::Conflict, "refused as asked")),
+            Command::SetAlarm { after_s } => vec![Event::AlarmSet { at: ctx.at.plus(Duration::from_secs(after_s)) }],
+            Command::Reserve { accept: true } => vec![Event::Reserved { by: ctx.author }],
+            Command::Refuse {} | Command::Reserve { accept: false } => return Err(Rejection::new(ErrorCode::Conflict, "refused as asked")),
             Command::Break { at: Spot::NoEvent } => Vec::new(),
             Command::Break { at } => {
                 trip_over(at == Spot::Decide);
@@ -120,11 +139,28 @@ impl RoomKind for Notes {
                 state.members.remove(&user);
             }
             Event::Closed => state.closed = true,
+            Event::AlarmSet { at } => state.alarm = Some(at),
+            Event::AlarmRang => state.alarm = None,
+            Event::Reserved { .. } => {}
             Event::Broken { at } => {
+                state.broken_alarm |= at == Spot::Expire;
                 trip_over(at == Spot::Evolve);
                 state.cursed |= at == Spot::View;
             }
         }
+    }
+
+    fn deadline(state: &State) -> Option<Timestamp> {
+        state.alarm
+    }
+
+    fn expire(state: &State, _: &Ctx<'_>) -> Vec<Event> {
+        trip_over(state.broken_alarm);
+        vec![Event::AlarmRang]
+    }
+
+    fn quota(command: &Command) -> Option<Quota> {
+        matches!(command, Command::Reserve { .. }).then_some(Quota { what: "tests", max: 1 })
     }
 
     fn access(state: &State, who: &UserCard) -> Option<Role> {
@@ -144,6 +180,9 @@ impl RoomKind for Notes {
             | Event::Admitted { .. }
             | Event::Removed { .. }
             | Event::Closed
+            | Event::AlarmSet { .. }
+            | Event::AlarmRang
+            | Event::Reserved { .. }
             | Event::Broken { .. } => Audience::Everyone,
         }
     }
@@ -171,7 +210,8 @@ impl RoomKind for Notes {
                 trip_over(*at == Spot::Project);
                 None
             }
-            Event::Noted { .. } => None,
+            Event::Reserved { by: user } => Some(Projection::Reserved { user: *user, what: "tests" }),
+            Event::Noted { .. } | Event::AlarmSet { .. } | Event::AlarmRang => None,
         };
         events.iter().filter_map(|(_, event)| project(event)).collect()
     }

@@ -47,6 +47,7 @@ pub(super) struct Stage {
     pub(super) engine: Engine,
     pub(super) memory: MemoryJournal,
     pub(super) shim: Arc<Shim>,
+    pub(super) clock: TestClock,
     ids: Arc<AtomicU64>,
     config: EngineConfig,
 }
@@ -59,8 +60,9 @@ impl Stage {
     pub(super) async fn with(config: EngineConfig) -> Self {
         let memory = MemoryJournal::new();
         let (shim, ids) = (Arc::new(Shim::new(memory.clone())), Arc::new(AtomicU64::new(1_000)));
-        let engine = start(&shim, &ids, &config).await;
-        let stage = Self { engine, memory, shim, ids, config };
+        let clock = TestClock::running(Timestamp::from_ms(1_800_000_000_000));
+        let engine = start(&shim, &clock, &ids, &config).await;
+        let stage = Self { engine, memory, shim, clock, ids, config };
         stage.open(ROOM).await;
         stage
     }
@@ -74,7 +76,7 @@ impl Stage {
 
     /// Another node on the same journal.
     pub(super) async fn another(&self) -> Engine {
-        start(&self.shim, &self.ids, &self.config).await
+        start(&self.shim, &self.clock, &self.ids, &self.config).await
     }
 
     /// A command without a number, answered when it is durable.
@@ -155,11 +157,11 @@ impl Stage {
     }
 }
 
-async fn start(shim: &Arc<Shim>, ids: &Arc<AtomicU64>, config: &EngineConfig) -> Engine {
+async fn start(shim: &Arc<Shim>, clock: &TestClock, ids: &Arc<AtomicU64>, config: &EngineConfig) -> Engine {
     let fresh = Arc::clone(ids);
     let ports = Ports {
         journal: Arc::clone(shim) as _,
-        clock: Arc::new(TestClock::running(Timestamp::from_ms(1_800_000_000_000))),
+        clock: Arc::new(clock.clone()),
         directory: Arc::new(MemoryDirectory::default()),
         notifier: Arc::new(NoNotices),
         ids: Arc::new(move || Uuid::from_u128(u128::from(fresh.fetch_add(1, Ordering::Relaxed)))),
