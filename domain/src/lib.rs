@@ -8,6 +8,8 @@ pub mod civil;
 pub mod command;
 pub mod error_code;
 pub mod geo;
+#[cfg(test)]
+mod golden;
 pub mod group;
 pub mod id;
 pub mod inbox;

@@ -7,6 +7,8 @@ use tripsync_domain::trip::limits;
 
 const ERRORS: &str = include_str!("../../docs/ERRORS.md");
 const TRIPS: &str = include_str!("../../docs/TRIPS.md");
+const POOLS: &str = include_str!("../../docs/POOLS.md");
+const INBOX: &str = include_str!("../../docs/INBOX.md");
 const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
 const README: &str = include_str!("../../README.md");
 
@@ -58,6 +60,55 @@ fn the_trip_page_names_the_bounds_that_hold() {
         format!("the newest {}; all of them can be read", limits::MESSAGES_IN_STATE),
     ] {
         assert!(TRIPS.contains(&row), "docs/TRIPS.md lacks\n{row}");
+    }
+}
+
+#[test]
+fn the_pool_page_names_the_bounds_that_hold() {
+    use tripsync_domain::pool::limits;
+    for row in [
+        format!("| seats | {} |", limits::SEATS_MAX),
+        format!("| stops | {} |", limits::STOPS_MAX),
+        format!("| requests waiting for the owner's answer | {} |", limits::PENDING_MAX),
+        format!("| people on the waiting list | {} |", limits::WAITING_MAX),
+        format!("| preferences | {}, {} characters each |", limits::PREFERENCES_MAX, limits::PREFERENCE_CHARS_MAX),
+        format!("| name of a stop | {} characters |", limits::STOP_CHARS_MAX),
+        format!("| car | {} |", limits::CAR_CHARS_MAX),
+        format!("at most {} requests that wait for an answer", limits::PENDING_PER_PERSON_MAX),
+        format!("`hold_seconds` ({})", limits::DECIDE_SECONDS_DEFAULT),
+        format!("the newest {}\n", limits::MESSAGES_IN_STATE),
+    ] {
+        assert!(POOLS.contains(&row), "docs/POOLS.md lacks\n{row}");
+    }
+}
+
+#[test]
+fn the_pool_page_says_who_may_do_what() {
+    use tripsync_domain::pool::{Action, Relation, may};
+    let rows: Vec<Vec<&str>> =
+        POOLS.lines().filter(|line| line.starts_with("| ")).map(|line| line.split('|').map(str::trim).collect()).collect();
+    for action in Action::ALL {
+        let names = |row: &&Vec<&str>| {
+            let words = row[1].split(':').next().unwrap_or("");
+            row.len() == 7 && words.split([',', ' ', '(', ')']).any(|word| word == action.as_str())
+        };
+        let row = rows.iter().find(names).unwrap_or_else(|| panic!("docs/POOLS.md has no row for {}", action.as_str()));
+        let said: Vec<_> = row[2..6].iter().map(|cell| *cell == "yes").collect();
+        let rules: Vec<_> = Relation::ALL.iter().map(|relation| may(*relation, *action)).collect();
+        assert_eq!(said, rules, "{}", action.as_str());
+    }
+}
+
+#[test]
+fn the_inbox_page_names_the_bounds_that_hold() {
+    use tripsync_domain::inbox::limits;
+    for row in [
+        format!("| items in the room; older ones over REST | {} |", limits::ITEMS_IN_STATE),
+        format!("| saved searches | {} |", limits::SEARCHES_MAX),
+        format!("(the newest {})", limits::ITEMS_IN_VIEW),
+        format!("lives {} minutes", limits::RIDE_LIVES.as_secs() / 60),
+    ] {
+        assert!(INBOX.contains(&row), "docs/INBOX.md lacks\n{row}");
     }
 }
 

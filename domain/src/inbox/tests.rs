@@ -20,11 +20,13 @@ struct Room {
     state: State,
     now: Timestamp,
     projections: Vec<Projection>,
+    journal: Vec<(EventMeta, Event)>,
 }
 
 impl Room {
     fn open() -> Self {
-        let mut room = Self { state: State::default(), now: Timestamp::from_ms(1_800_000_000_000), projections: Vec::new() };
+        let mut room =
+            Self { state: State::default(), now: Timestamp::from_ms(1_800_000_000_000), projections: Vec::new(), journal: Vec::new() };
         room.ok(ANA, json!({"type": "open"}));
         room
     }
@@ -54,6 +56,7 @@ impl Room {
         }
         Inbox::validate(&self.state).unwrap();
         self.projections = Inbox::project(&self.state, &appended);
+        self.journal.extend(appended);
     }
 
     #[track_caller]
@@ -169,4 +172,20 @@ fn searches_are_kept_replaced_and_dropped() {
     room.refused(ANA, search(3, backwards), ErrorCode::Invalid, "/before");
     room.ok(ANA, json!({"type": "delete_search", "search": id(3)}));
     room.refused(ANA, json!({"type": "delete_search", "search": id(3)}), ErrorCode::NotFound, "/search");
+}
+
+/// Stored events are for ever; see [`crate::golden`].
+#[test]
+fn stored_events_keep_their_bytes() {
+    let mut room = Room::open();
+    let one = room.deliver(1);
+    room.ok(ANA, json!({"type": "mark_read", "up_to": 1, "items": [one]}));
+    let spot = |lat| json!({"name": "Gate 3", "position": {"lat": lat, "lon": 11.5}});
+    room.ok(ANA, json!({"type": "request_ride", "id": id(2), "from": spot(48.1), "to": spot(48.2), "seats": 2}));
+    room.ok(ANA, json!({"type": "cancel_ride", "ride": id(2)}));
+    let search = json!({"type": "save_search", "id": id(3), "name": "Home", "from": spot(48.1), "to": spot(48.2), "seats": 2, "radius_m": 900,
+        "after": "2027-01-01T00:00:00.000Z", "before": "2027-02-01T00:00:00.000Z", "price_max": {"minor": 900, "currency": "EUR"}});
+    room.ok(ANA, search);
+    room.ok(ANA, json!({"type": "delete_search", "search": id(3)}));
+    crate::golden::events_are_as_stored::<Inbox>("inbox-events.v1.json", &room.journal, 7);
 }

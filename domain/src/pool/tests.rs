@@ -6,4 +6,5 @@ mod harness;
 mod privacy;
 mod properties;
 mod ride;
+mod shapes;
 mod timers;

@@ -1,11 +1,11 @@
 //! The shapes that leave the crate: the view, the stored events, the sentences of the log.
 
 use super::harness::{ANA, BEN, Room, VIC, ZOE, id};
-use crate::protocol::{EventRecord, to_json};
+use crate::golden::events_are_as_stored;
+use crate::protocol::to_json;
 use crate::trip::{Event, State, Trip};
 use crate::{EventMeta, RoomKind, Seq, Timestamp};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
 
 /// A trip in which every sort of event has happened, each with as many fields as it can have.
 fn eventful() -> Room {
@@ -70,43 +70,11 @@ fn eventful() -> Room {
     room
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-}
-
 /// Stored events are for ever. A line of this file may be added, with a new sort of event; a line that changes breaks every journal that
 /// there is. (With `UPDATE_GOLDEN=1` the file is written anew.)
 #[test]
 fn stored_events_keep_their_bytes() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/trip-events.v1.json");
-    let room = eventful();
-    let tags: BTreeSet<_> = room.journal.iter().map(|(_, event)| event.tag()).collect();
-    assert_eq!(tags.len(), 21, "not every sort of event: {tags:?}");
-    let now: Vec<Value> = room
-        .journal
-        .iter()
-        .map(|(meta, event)| {
-            let record =
-                EventRecord { seq: meta.seq, at: meta.at, by: meta.by, client: None, n: None, ev: event.clone(), conflicts: vec![] };
-            let bytes = record.encode().unwrap();
-            let json: Value = serde_json::from_slice(&to_json(&bytes).unwrap()).unwrap();
-            assert_eq!(json, serde_json::to_value(&record).unwrap(), "JSON that is derived from the bytes says the same");
-            json!({"json": json, "msgpack": hex(&bytes)})
-        })
-        .collect();
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(path, serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
-    }
-    let golden: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    for (golden, (meta, event)) in golden.iter().zip(&room.journal) {
-        let read = EventRecord::<Event>::decode(&unhex(golden["msgpack"].as_str().unwrap())).unwrap();
-        assert_eq!((read.seq, &read.ev), (meta.seq, event), "stored bytes are read as something else");
-    }
-    assert_eq!(golden, now);
+    events_are_as_stored::<Trip>("trip-events.v1.json", &eventful().journal, 21);
 }
 
 #[test]
