@@ -6,6 +6,7 @@
 
 mod client;
 mod plan;
+mod pools;
 mod random;
 mod ward;
 mod world;

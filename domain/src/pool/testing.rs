@@ -1,4 +1,8 @@
-//! Commands by chance, for suites that drive whole pools: most are sensible, some are refused.
+//! For suites that drive whole pools: commands by chance, most sensible, some refused; and a count without the rules.
+
+mod ledger;
+
+pub use ledger::Ledger;
 
 use super::command::{
     Accept, Approve, Board, Cancel, Command, Complete, Create, Depart, Hold, NewStop, Reject, Remove, Request, SendMessage, UpdateDetails,
