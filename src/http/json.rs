@@ -19,6 +19,13 @@ use tripsync_domain::protocol::from_json;
 #[derive(Debug, Clone, Copy)]
 pub struct ApiJson<T>(pub T);
 
+/// A JSON body from somebody who has not shown who they are: at most [`STRANGERS_BYTES_MAX`].
+#[derive(Debug, Clone, Copy)]
+pub struct StrangersJson<T>(pub T);
+
+/// Bytes of a body from somebody who has not shown who they are, so that thousands of them at once fit into memory.
+pub(crate) const STRANGERS_BYTES_MAX: usize = 16 * 1024;
+
 /// Query parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiQuery<T>(pub T);
@@ -87,6 +94,25 @@ impl<T: DeserializeOwned> FromRequest<App> for ApiJson<T> {
         }
         parse(&body(request.into_body(), app.config.http.body_bytes_max).await?).map(Self)
     }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for StrangersJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        if media(request.headers()) != Media::Json {
+            return Err(not_json());
+        }
+        parse(&strangers_body(request.into_body(), app).await?).map(Self)
+    }
+}
+
+/// Reads the whole body of a request that anybody may send.
+///
+/// # Errors
+/// As [`body`].
+pub(crate) async fn strangers_body(given: Body, app: &App) -> Result<Bytes, Problem> {
+    body(given, app.config.http.body_bytes_max.min(STRANGERS_BYTES_MAX)).await
 }
 
 pub(crate) fn not_json() -> Problem {

@@ -8,7 +8,13 @@ use super::Api;
 use super::client::{Answer, PASSWORD, send, text};
 use crate::harness::{Server, TestDatabase, for_each_backend};
 
-for_each_backend!(the_first_answer_is_given_again, keys_belong_to_users, nothing_secret_is_kept_in_clear, keys_have_bounds);
+for_each_backend!(
+    the_first_answer_is_given_again,
+    keys_belong_to_users,
+    nothing_secret_is_kept_in_clear,
+    strangers_do_not_fill_the_disk,
+    keys_have_bounds
+);
 
 async fn post(api: &Api, path: &str, key: &str, body: Value) -> Answer {
     send(api.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
@@ -90,6 +96,41 @@ async fn nothing_secret_is_kept_in_clear(database: TestDatabase) {
     assert!(kept.len() > 500);
     for secret in [text(&ann["access_token"]), text(&ann["refresh_token"]), "ann@example.org".to_owned()] {
         assert!(!kept.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+    }
+}
+
+async fn strangers_do_not_fill_the_disk(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let api = Api::of(&server);
+    let path = |path: &'static str| format!("/api/v1/{path}");
+    for (key, (path, body, code)) in [
+        (path("auth/register"), json!({"email": "x", "password": "y"}), "invalid"),
+        (path("auth/register"), json!({"email": "x".repeat(20_000), "password": "y"}), "too_large"),
+        (path("auth/login"), json!({"email": "x@example.org", "password": "y"}), "bad_credentials"),
+        (path("auth/refresh"), json!({}), "invalid"),
+        (path("auth/nothing"), json!({}), "not_found"),
+        (path("auth/logout"), json!({}), "unauthorized"),
+        (path("trips"), json!({"title": "x"}), "unauthorized"),
+        (path("nothing"), json!({}), "not_found"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        post(&api, &path, &format!("k{key}"), body).await.problem(code);
+    }
+    assert_eq!(kept(&database).await, 0);
+    api.account("ann").await.api.get("/api/v1/me").await.ok(200);
+    post(&api, "/api/v1/auth/register", "k", json!({"email": "bob@example.org", "password": PASSWORD})).await.ok(201);
+    assert_eq!(kept(&database).await, 1);
+}
+
+/// Answers in the database.
+async fn kept(database: &TestDatabase) -> i64 {
+    let count = "SELECT count(*) FROM idempotency";
+    if database.url().starts_with("sqlite") {
+        sqlx::query_scalar(count).fetch_one(&mut sqlx::SqliteConnection::connect(database.url()).await.unwrap()).await.unwrap()
+    } else {
+        sqlx::query_scalar(count).fetch_one(&mut sqlx::PgConnection::connect(database.url()).await.unwrap()).await.unwrap()
     }
 }
 
