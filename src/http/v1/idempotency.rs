@@ -20,7 +20,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -84,7 +84,8 @@ async fn keyed(app: &App, key: &[u8], request: Request, next: Next) -> Result<Re
 
     let address = parts.uri.path_and_query().map_or("", |whole| whole.as_str());
     let media = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let request_hash = app.auth.sealer().fingerprint(&[address.as_bytes(), media, &body]);
+    let condition = parts.headers.get_all(IF_MATCH).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b',');
+    let request_hash = app.auth.sealer().fingerprint(&[address.as_bytes(), media, &condition, &body]);
     let mut id = Sha256::new();
     match &user {
         Some(user) => id.update(user.user.as_bytes()),
