@@ -10,6 +10,7 @@ use crate::harness::{Server, TestDatabase, for_each_backend};
 
 for_each_backend!(
     the_first_answer_is_given_again,
+    logins_answer_again,
     keys_belong_to_users,
     nothing_secret_is_kept_in_clear,
     strangers_do_not_fill_the_disk,
@@ -59,6 +60,30 @@ async fn the_first_answer_is_given_again(database: TestDatabase) {
         let answer = post(&api, "/api/v1/auth/login", "k3", wrong.clone()).await;
         assert_eq!(answer.header("idempotency-replayed"), None);
         answer.problem("bad_credentials");
+    }
+}
+
+/// The other POSTs about logins; those about trips are in `trips::keys`.
+async fn logins_answer_again(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let api = Api::of(&server);
+    let ann = api.account("ann").await;
+    let login = json!({"email": ann.email, "password": PASSWORD});
+    let refresh = json!({"refresh_token": ann.refresh_token});
+    for (path, body) in [("/api/v1/auth/login", login.clone()), ("/api/v1/auth/refresh", refresh)] {
+        let first = post(&api, path, "k", body.clone()).await;
+        assert_eq!(first.header("idempotency-replayed"), None, "{path}");
+        let first = first.ok(200);
+        let again = post(&api, path, "k", body).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{path}");
+        assert_eq!(again.ok(200), first, "{path}");
+    }
+    // After a logout nobody is there any more to be answered again.
+    for (path, key) in [("/api/v1/auth/logout", "k1"), ("/api/v1/auth/logout-all", "k2")] {
+        let token = text(&api.post("/api/v1/auth/login", login.clone()).await.ok(200)["access_token"]);
+        let other = api.with_token(&token);
+        assert!(post(&other, path, key, Value::Null).await.status.is_success(), "{path}");
+        post(&other, path, key, Value::Null).await.problem("session_revoked");
     }
 }
 
