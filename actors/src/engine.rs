@@ -210,12 +210,13 @@ impl Engine {
     /// The room's durable state as a user sees it.
     ///
     /// # Errors
-    /// `not_found` when there is none that the user may know of; as [`Engine::room`].
+    /// `not_found` when there is none that the user may know of; `overloaded`; as [`Engine::room`].
     pub async fn read(&self, room: RoomId, user: UserId) -> Result<RoomView, Rejection> {
         for _ in 0..MOVES_MAX {
             let address = self.room(room).await?;
+            let permit = address.admit()?;
             let (reply, answer) = oneshot::channel();
-            if address.tell(RoomMsg::Read(Read { user, reply })).is_err() {
+            if address.tell(RoomMsg::Read(Read { user, reply, permit })).is_err() {
                 continue;
             }
             match self.wait(answer).await {

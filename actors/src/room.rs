@@ -15,6 +15,7 @@ mod ops;
 mod presence;
 mod reload;
 
+pub(crate) use load::caught;
 pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomView, SessionInfo};
 
 use crate::engine::Shared;
@@ -182,6 +183,7 @@ impl<K: RoomKind> Room<K> {
             return;
         }
         let Join { session, link, cursor, since } = join;
+        self.gate.withdraw(session.id);
         let user = session.card.user;
         let Some(role) = role_in::<K>(&self.log.state, user) else {
             self.members.remove(session.id);
@@ -225,6 +227,7 @@ impl<K: RoomKind> Room<K> {
     fn leave(&mut self, session: SessionId, dropped: bool) {
         self.last_use = Instant::now();
         self.forget_held(session);
+        self.gate.withdraw(session);
         if let Some(info) = self.members.remove(session) {
             let grace = dropped.then_some(self.shared.config.presence_grace);
             self.board.leave(info.card.user, info.id, grace);
@@ -254,13 +257,13 @@ impl<K: RoomKind> Room<K> {
             self.held.push(RoomMsg::Read(read));
             return;
         }
-        let Read { user, reply } = read;
+        let user = read.user;
         let seq = self.log.decided();
         let view = match role_in::<K>(&self.log.state, user) {
             Some(role) => Ok(RoomView { kind: K::KIND, epoch: self.log.epoch, seq, role, state: self.view_for(user) }),
             None => Err(no_such_room()),
         };
-        self.gate.push(seq, Output::View { read: Read { user, reply }, view: Box::new(view) });
+        self.gate.push(seq, Output::View { read, view: Box::new(view) });
     }
 
     fn presence(&mut self, session: SessionId, state: tripsync_domain::presence::PresenceState) {

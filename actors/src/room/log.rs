@@ -26,6 +26,8 @@ struct Pending<E> {
     recent: Recent,
     command: Option<CommandKey>,
     effects: Vec<Effect>,
+    /// On the last event of a command: what lists learn of the command.
+    projections: Vec<Projection>,
 }
 
 /// An event that became durable.
@@ -41,6 +43,17 @@ fn is_access(change: &Projection) -> bool {
     matches!(change, Projection::MemberSet { .. } | Projection::MemberGone { .. } | Projection::RoomGone)
 }
 
+/// Drops all rows of the room but the last, which replaces them.
+fn keep_last_row(projections: &mut Vec<Projection>) {
+    let last = projections.iter().rposition(is_row);
+    let mut indexes = 0..;
+    projections.retain(|projection| indexes.next() == last || !is_row(projection));
+}
+
+const fn is_row(projection: &Projection) -> bool {
+    matches!(projection, Projection::Room { .. })
+}
+
 /// What judging a command came to.
 pub(crate) enum Verdict {
     /// Applied to the working state; the seq of the last event.
@@ -49,7 +62,8 @@ pub(crate) enum Verdict {
     Refused(Rejection),
     /// The rules panicked while judging; nothing changed.
     JudgingPanicked,
-    /// The rules panicked while changing the state, or made no event: the working state cannot be trusted any more.
+    /// The rules panicked while changing the state or telling what changed, or made no event: the working state cannot be trusted
+    /// any more.
     Broken,
 }
 
@@ -121,6 +135,7 @@ impl<K: RoomKind> Log<K> {
         }
         self.last_at = ctx.at;
         let last = events.len() - 1;
+        let mut made = Vec::with_capacity(events.len());
         for (index, event) in events.into_iter().enumerate() {
             let meta = EventMeta {
                 seq: self.decided.next(),
@@ -152,8 +167,15 @@ impl<K: RoomKind> Log<K> {
             let command =
                 identity.filter(|_| index == last).map(|Identity { client, n, fingerprint }| CommandKey { client, n, fingerprint });
             self.decided = meta.seq;
-            self.pending.push_back(Pending { meta, event, recent, command, effects });
+            made.push((meta.clone(), event.clone()));
+            self.pending.push_back(Pending { meta, event, recent, command, effects, projections: Vec::new() });
         }
+        // Now rather than for a whole batch, so that rules that panic here are known by their command.
+        let projected = catch_unwind(AssertUnwindSafe(|| K::project(&self.state, &made)));
+        let (Ok(projections), Some(pending)) = (projected, self.pending.back_mut()) else {
+            return Verdict::Broken;
+        };
+        pending.projections = projections;
         debug_assert_eq!(K::validate(&self.state), Ok(()), "an invariant is broken by {command:?}");
         Verdict::Decided { seq: self.decided, conflicts }
     }
@@ -174,8 +196,8 @@ impl<K: RoomKind> Log<K> {
             bytes: pending.recent.bytes.clone(),
         });
         let records = records.collect();
-        let events: Vec<_> = self.pending.iter().map(|pending| (pending.meta.clone(), pending.event.clone())).collect();
-        let projections = K::project(&self.state, &events);
+        let mut projections: Vec<_> = self.pending.iter_mut().flat_map(|pending| std::mem::take(&mut pending.projections)).collect();
+        keep_last_row(&mut projections);
         self.access_changed = projections.iter().any(is_access);
         Some(Append { room: self.room, epoch: self.epoch, records, projections })
     }
