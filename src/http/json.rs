@@ -58,29 +58,20 @@ pub(crate) fn media(headers: &HeaderMap) -> Media {
     }
 }
 
-/// Bytes beyond the limit that are read and thrown away. Answering while the client still sends would close the connection
-/// under it, and with it goes the answer that says why.
-const DISCARD_BYTES_MAX: usize = 8 << 20;
-
 /// Reads the whole body, up to a limit.
 ///
 /// # Errors
 /// `too_large` beyond it, `malformed` when the client stops sending.
 pub(crate) async fn body(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut kept = BytesMut::new();
-    let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(ErrorCode::Malformed, "the body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
-        seen = seen.saturating_add(data.len());
-        if seen <= limit {
-            kept.extend_from_slice(&data);
-        } else if seen > limit.saturating_add(DISCARD_BYTES_MAX) {
-            break;
+        if kept.len() + data.len() > limit {
+            // What is still to come is thrown away before the answer leaves (`leftover`).
+            return Err(Problem::new(ErrorCode::TooLarge, format!("the body has more than {limit} bytes")));
         }
-    }
-    if seen > limit {
-        return Err(Problem::new(ErrorCode::TooLarge, format!("the body has more than {limit} bytes")));
+        kept.extend_from_slice(&data);
     }
     Ok(kept.freeze())
 }
