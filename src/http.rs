@@ -8,6 +8,7 @@ pub mod accept;
 pub mod context;
 pub mod json;
 mod layers;
+mod leftover;
 pub mod openapi;
 pub mod problem;
 mod router;

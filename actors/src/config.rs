@@ -20,7 +20,8 @@ pub struct EngineConfig {
     pub presence_tick: Duration,
     /// How long a user whose socket dropped stays present (default 5 s), so that nobody flickers on a short drop.
     pub presence_grace: Duration,
-    /// Commands that may wait for one room, over all its sessions (default 4,096); beyond it they are refused as `overloaded`.
+    /// Commands and reads that may wait for one room, over all its sessions (default 4,096); beyond it they are refused as
+    /// `overloaded`.
     pub room_commands_max: usize,
     /// Clients per room whose last commands are held in memory (default 1,024); others are looked up in the journal.
     pub clients_max: usize,

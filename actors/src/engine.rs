@@ -213,7 +213,7 @@ impl Engine {
     /// The room's durable state as a user sees it.
     ///
     /// # Errors
-    /// `not_found` when there is none that the user may know of; as [`Engine::room`].
+    /// `not_found` when there is none that the user may know of; `overloaded`; as [`Engine::room`].
     pub async fn read(&self, room: RoomId, user: UserId) -> Result<RoomView, Rejection> {
         // Most may see a room by name; whether somebody belongs to its group is looked up only when that is what is left.
         let unknown = UserCard { user, name: String::new(), group: None };
@@ -232,8 +232,9 @@ impl Engine {
     async fn read_as(&self, room: RoomId, who: UserCard) -> Result<RoomView, Rejection> {
         for _ in 0..MOVES_MAX {
             let address = self.room(room).await?;
+            let permit = address.admit()?;
             let (reply, answer) = oneshot::channel();
-            if address.tell(RoomMsg::Read(Read { who: who.clone(), reply })).is_err() {
+            if address.tell(RoomMsg::Read(Read { who: who.clone(), reply, permit })).is_err() {
                 continue;
             }
             match self.wait(answer).await {

@@ -5,9 +5,8 @@
 //! by the number of rooms. A lane knows no rooms: it answers each append through the function that came with it.
 
 use crate::config::EngineConfig;
-use crate::ports::{Append, Journal, JournalError, Refusal};
-use futures_util::FutureExt;
-use std::panic::AssertUnwindSafe;
+use crate::ports::{Append, Journal, Refusal};
+use crate::room::caught;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -71,8 +70,7 @@ async fn run(journal: Arc<dyn Journal>, mut jobs: mpsc::Receiver<Job>, batch_max
         metrics::histogram!("tripsync_journal_batch_rooms").record(f64::from(u32::try_from(appends.len()).unwrap_or(u32::MAX)));
         let started = Instant::now();
         // A defect in a journal must not end the lane, which would leave its rooms waiting for ever.
-        let appended = AssertUnwindSafe(journal.append(&appends)).catch_unwind().await;
-        match appended.unwrap_or_else(|_| Err(JournalError::Broken("the journal panicked".into()))) {
+        match caught(journal.append(&appends)).await {
             Ok(results) => {
                 metrics::histogram!("tripsync_journal_commit_seconds").record(started.elapsed().as_secs_f64());
                 let mut results = results.into_iter();

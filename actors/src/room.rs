@@ -15,6 +15,7 @@ mod ops;
 mod presence;
 mod reload;
 
+pub(crate) use load::caught;
 pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomView, SessionInfo};
 
 use crate::engine::Shared;
@@ -204,6 +205,7 @@ impl<K: RoomKind> Room<K> {
             return;
         }
         let Join { session, link, cursor, since } = join;
+        self.gate.withdraw(session.id);
         let user = session.card.user;
         let Some(role) = role_in::<K>(&self.log.state, &session.card) else {
             self.members.remove(session.id);
@@ -247,6 +249,7 @@ impl<K: RoomKind> Room<K> {
     fn leave(&mut self, session: SessionId, dropped: bool) {
         self.last_use = Instant::now();
         self.forget_held(session);
+        self.gate.withdraw(session);
         if let Some(info) = self.members.remove(session) {
             let grace = dropped.then_some(self.shared.config.presence_grace);
             self.board.leave(info.card.user, info.id, grace);

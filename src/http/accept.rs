@@ -4,8 +4,8 @@
 //! no cap, and leaves Nagle's algorithm on (42 ms per small frame instead of 0.1 ms). HTTP/1.1 only, served directly by hyper,
 //! so that an upgraded connection can be taken back as the `TokioIo<TcpStream>` that it is.
 
+use super::leftover;
 use axum::Router;
-use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -74,9 +74,14 @@ async fn serve(stream: TcpStream, connection: Connection, router: Router, limits
         tracing::debug!(%error, "TCP_NODELAY not set");
     }
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let (mut request, leftover) = leftover::lend(request);
         request.extensions_mut().insert(connection.clone());
-        router.clone().oneshot(request)
+        let answering = router.clone().oneshot(request);
+        async move {
+            let mut response = answering.await?;
+            leftover.discard(&mut response).await;
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -19,6 +19,13 @@ use tripsync_domain::protocol::from_json;
 #[derive(Debug, Clone, Copy)]
 pub struct ApiJson<T>(pub T);
 
+/// A JSON body from somebody who has not shown who they are: at most [`STRANGERS_BYTES_MAX`].
+#[derive(Debug, Clone, Copy)]
+pub struct StrangersJson<T>(pub T);
+
+/// Bytes of a body from somebody who has not shown who they are, so that thousands of them at once fit into memory.
+pub(crate) const STRANGERS_BYTES_MAX: usize = 16 * 1024;
+
 /// Query parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiQuery<T>(pub T);
@@ -51,29 +58,20 @@ pub(crate) fn media(headers: &HeaderMap) -> Media {
     }
 }
 
-/// Bytes beyond the limit that are read and thrown away. Answering while the client still sends would close the connection
-/// under it, and with it goes the answer that says why.
-const DISCARD_BYTES_MAX: usize = 8 << 20;
-
 /// Reads the whole body, up to a limit.
 ///
 /// # Errors
 /// `too_large` beyond it, `malformed` when the client stops sending.
 pub(crate) async fn body(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut kept = BytesMut::new();
-    let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Problem::new(ErrorCode::Malformed, "the body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
-        seen = seen.saturating_add(data.len());
-        if seen <= limit {
-            kept.extend_from_slice(&data);
-        } else if seen > limit.saturating_add(DISCARD_BYTES_MAX) {
-            break;
+        if kept.len() + data.len() > limit {
+            // What is still to come is thrown away before the answer leaves (`leftover`).
+            return Err(Problem::new(ErrorCode::TooLarge, format!("the body has more than {limit} bytes")));
         }
-    }
-    if seen > limit {
-        return Err(Problem::new(ErrorCode::TooLarge, format!("the body has more than {limit} bytes")));
+        kept.extend_from_slice(&data);
     }
     Ok(kept.freeze())
 }
@@ -87,6 +85,25 @@ impl<T: DeserializeOwned> FromRequest<App> for ApiJson<T> {
         }
         parse(&body(request.into_body(), app.config.http.body_bytes_max).await?).map(Self)
     }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for StrangersJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        if media(request.headers()) != Media::Json {
+            return Err(not_json());
+        }
+        parse(&strangers_body(request.into_body(), app).await?).map(Self)
+    }
+}
+
+/// Reads the whole body of a request that anybody may send.
+///
+/// # Errors
+/// As [`body`].
+pub(crate) async fn strangers_body(given: Body, app: &App) -> Result<Bytes, Problem> {
+    body(given, app.config.http.body_bytes_max.min(STRANGERS_BYTES_MAX)).await
 }
 
 pub(crate) fn not_json() -> Problem {

@@ -93,7 +93,7 @@ impl RoomRef {
         self.actor.cast(message).map_err(|_| Gone)
     }
 
-    /// A place in front of the room for one command; hold it until the command is answered.
+    /// A place in front of the room for one command or read; hold it until that is answered.
     ///
     /// # Errors
     /// `overloaded` when as many commands as the room takes are waiting.

@@ -62,6 +62,22 @@ impl Gate {
         self.0.iter().filter(|(_, output)| matches!(output, Output::Joined { .. })).map(|(at, _)| *at)
     }
 
+    /// Drops what a session that goes, or starts over, has waiting of its coming in: it is void, and would pile up otherwise.
+    pub(crate) fn withdraw(&mut self, id: SessionId) {
+        let is_its = |output: &Output| match output {
+            Output::Joined { session, .. } => *session == id,
+            Output::Denied(link) => link.session == id,
+            Output::Applied(..) | Output::Refused(..) | Output::View { .. } | Output::Snapshot(_) => false,
+        };
+        let void: VecDeque<_>;
+        (void, self.0) = self.take().into_iter().partition(|(_, output)| is_its(output));
+        for (_, output) in void {
+            if let Output::Denied(link) = output {
+                link.forget();
+            }
+        }
+    }
+
     /// Everything that waits, for when the state it was made from is lost.
     pub(crate) fn take(&mut self) -> VecDeque<(Seq, Output)> {
         std::mem::take(&mut self.0)

@@ -3,6 +3,7 @@
 use crate::config::EngineConfig;
 use crate::ports::{Journal, JournalError, Opened};
 use crate::room::log::{Log, Recent};
+use futures_util::FutureExt;
 use serde::de::IgnoredAny;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,12 @@ pub(crate) struct Loaded<K: RoomKind> {
     pub(crate) log: Log<K>,
     /// The seq of the snapshot it started from; 0 without one.
     pub(crate) snapshot: Seq,
+}
+
+/// Work on the journal, in a task of its own; a defect that panics there must not leave its room waiting for ever.
+pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, JournalError>>) -> Result<T, JournalError> {
+    let panicked = |_| Err(JournalError::Broken("the journal, or the rules on what it holds, panicked".into()));
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
 }
 
 /// Takes the room over and restores it. `None`: there is no such room.

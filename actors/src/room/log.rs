@@ -26,6 +26,8 @@ struct Pending<E> {
     recent: Recent,
     command: Option<CommandKey>,
     effects: Vec<Effect>,
+    /// On the last event of a command: what lists learn of the command.
+    projections: Vec<Projection>,
 }
 
 /// An event that became durable.
@@ -41,6 +43,23 @@ fn is_access(change: &Projection) -> bool {
     matches!(change, Projection::MemberSet { .. } | Projection::MemberGone { .. } | Projection::RoomGone)
 }
 
+/// Drops all rows of the room but the last, which replaces them; and likewise its listings.
+fn keep_last_row(projections: &mut Vec<Projection>) {
+    for replaced in [is_row, is_listing] {
+        let last = projections.iter().rposition(replaced);
+        let mut indexes = 0..;
+        projections.retain(|projection| indexes.next() == last || !replaced(projection));
+    }
+}
+
+const fn is_listing(projection: &Projection) -> bool {
+    matches!(projection, Projection::Listing(_) | Projection::Unlisted)
+}
+
+const fn is_row(projection: &Projection) -> bool {
+    matches!(projection, Projection::Room { .. })
+}
+
 /// What judging a command came to.
 pub(crate) enum Verdict {
     /// Applied to the working state; the seq of the last event.
@@ -49,7 +68,8 @@ pub(crate) enum Verdict {
     Refused(Rejection),
     /// The rules panicked while judging; nothing changed.
     JudgingPanicked,
-    /// The rules panicked while changing the state, or made no event: the working state cannot be trusted any more.
+    /// The rules panicked while changing the state or telling what changed, or made no event: the working state cannot be trusted
+    /// any more.
     Broken,
 }
 
@@ -165,6 +185,7 @@ impl<K: RoomKind> Log<K> {
     fn apply(&mut self, ctx: &Ctx<'_>, events: Vec<K::Event>, identity: Option<Identity>, conflicts: &[Conflict]) -> Result<(), Unsound> {
         self.last_at = ctx.at;
         let last = events.len() - 1;
+        let mut made = Vec::with_capacity(events.len());
         for (index, event) in events.into_iter().enumerate() {
             let meta = EventMeta {
                 seq: self.decided.next(),
@@ -192,8 +213,15 @@ impl<K: RoomKind> Log<K> {
             let command =
                 identity.filter(|_| index == last).map(|Identity { client, n, fingerprint }| CommandKey { client, n, fingerprint });
             self.decided = meta.seq;
-            self.pending.push_back(Pending { meta, event, recent, command, effects });
+            made.push((meta.clone(), event.clone()));
+            self.pending.push_back(Pending { meta, event, recent, command, effects, projections: Vec::new() });
         }
+        // Now rather than for a whole batch, so that rules that panic here are known by their command.
+        let projected = catch_unwind(AssertUnwindSafe(|| K::project(&self.state, &made)));
+        let (Ok(projections), Some(pending)) = (projected, self.pending.back_mut()) else {
+            return Err(Unsound);
+        };
+        pending.projections = projections;
         Ok(())
     }
 
@@ -213,8 +241,8 @@ impl<K: RoomKind> Log<K> {
             bytes: pending.recent.bytes.clone(),
         });
         let records = records.collect();
-        let events: Vec<_> = self.pending.iter().map(|pending| (pending.meta.clone(), pending.event.clone())).collect();
-        let projections = K::project(&self.state, &events);
+        let mut projections: Vec<_> = self.pending.iter_mut().flat_map(|pending| std::mem::take(&mut pending.projections)).collect();
+        keep_last_row(&mut projections);
         self.access_changed = projections.iter().any(is_access);
         Some(Append { room: self.room, epoch: self.epoch, records, projections, deadline: self.deadline() })
     }

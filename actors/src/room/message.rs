@@ -132,7 +132,8 @@ impl Join {
     /// A session that enters a room.
     #[must_use]
     pub fn new(room: RoomId, session: Arc<SessionInfo>, sink: Arc<dyn SessionSink>, cursor: Arc<Cursor>, since: Option<Position>) -> Self {
-        Self { session, link: Link { room, sink, told: false }, cursor, since }
+        let link = Link { room, session: session.id, sink, told: false };
+        Self { session, link, cursor, since }
     }
 }
 
@@ -140,6 +141,7 @@ impl Join {
 /// happens: also when the actor panics, and also for a join that nobody will read any more.
 pub(crate) struct Link {
     room: RoomId,
+    pub(crate) session: SessionId,
     pub(crate) sink: Arc<dyn SessionSink>,
     told: bool,
 }
@@ -228,6 +230,8 @@ pub struct Read {
     pub who: UserCard,
     /// The answer: durable state only. `not_found` for who may not know of the room.
     pub reply: oneshot::Sender<Result<RoomView, Rejection>>,
+    /// Held until it is answered: the room's bound on what waits for it.
+    pub permit: OwnedSemaphorePermit,
 }
 
 /// The durable state as one user sees it.

@@ -6,6 +6,7 @@ use crate::lane::Committed;
 use crate::ports::{Refusal, StoredCommand};
 use crate::room::clients::{Applied, Standing};
 use crate::room::gate::{Asker, Output};
+use crate::room::load::caught;
 use crate::room::log::{Identity, Verdict};
 use crate::room::members::Answers;
 use crate::room::message::{Found, From, Inquiry, Op, Outcome, Own, Parsed, RoomMsg};
@@ -86,7 +87,7 @@ impl<K: RoomKind> Room<K> {
         let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
         tokio::spawn(async move {
             let (user, client) = inquiry.key;
-            let found = shared.journal.last_command(room, user, client).await.map_or(Found::Nothing, Found::Last);
+            let found = caught(shared.journal.last_command(room, user, client)).await.map_or(Found::Nothing, Found::Last);
             // A room that is gone has answered by being gone: the session joins again and sends again.
             let _ = myself.cast(RoomMsg::Own(Own::Looked { inquiry, found }));
         });
@@ -98,7 +99,7 @@ impl<K: RoomKind> Room<K> {
         let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
         tokio::spawn(async move {
             let (user, client) = inquiry.key;
-            let found = shared.journal.find_command(room, user, client, n).await.map_or(Found::Nothing, Found::Command);
+            let found = caught(shared.journal.find_command(room, user, client, n)).await.map_or(Found::Nothing, Found::Command);
             let _ = myself.cast(RoomMsg::Own(Own::Looked { inquiry, found }));
         });
     }

@@ -6,6 +6,7 @@
 use super::ops::retry;
 use super::{Loaded, Phase, Room, load};
 use crate::room::gate::{Asker, Output};
+use crate::room::load::caught;
 use crate::room::message::{Own, RoomMsg};
 use ractor::ActorProcessingErr;
 use std::any::Any;
@@ -31,7 +32,7 @@ impl<K: RoomKind> Room<K> {
         tokio::spawn(async move {
             let mut wait = RETRY_FIRST;
             let loaded = loop {
-                match load::<K>(&*shared.journal, room, shared.node, &shared.config).await {
+                match caught(load::<K>(&*shared.journal, room, shared.node, &shared.config)).await {
                     Ok(loaded) => break Ok(loaded),
                     Err(error @ crate::ports::JournalError::Broken(_)) => break Err(error),
                     Err(error) => {

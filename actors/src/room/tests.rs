@@ -8,6 +8,7 @@ mod kind;
 mod once;
 mod presence;
 mod reload;
+mod rest;
 mod resume;
 mod shim;
 mod stage;

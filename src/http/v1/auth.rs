@@ -4,7 +4,7 @@ use super::check::{self, Checks};
 use super::me::Profile;
 use crate::app::App;
 use crate::auth::{AuthError, AuthUser, Login, SessionTokens};
-use crate::http::json::{self, ApiJson, Media};
+use crate::http::json::{self, Media, StrangersJson};
 use crate::http::problem::{FieldError, Problem, ProblemBody};
 use crate::store::accounts::{self, NewUser};
 use axum::Json;
@@ -141,8 +141,8 @@ impl<T: serde::de::DeserializeOwned> FromRequest<App> for JsonOrForm<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         match json::media(request.headers()) {
-            Media::Json => ApiJson::from_request(request, app).await.map(|ApiJson(value)| Self(value)),
-            Media::Form => form(&json::body(request.into_body(), app.config.http.body_bytes_max).await?).map(Self),
+            Media::Json => StrangersJson::from_request(request, app).await.map(|StrangersJson(value)| Self(value)),
+            Media::Form => form(&json::strangers_body(request.into_body(), app).await?).map(Self),
             Media::Other => {
                 Err(Problem::new(ErrorCode::UnsupportedMediaType, "send application/json or application/x-www-form-urlencoded"))
             }
@@ -179,7 +179,7 @@ fn client_label(headers: &HeaderMap) -> Option<String> {
 async fn register(
     State(app): State<App>,
     headers: HeaderMap,
-    ApiJson(new): ApiJson<NewAccount>,
+    StrangersJson(new): StrangersJson<NewAccount>,
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
     if !app.auth.registration_open() {
         return Err(Problem::new(ErrorCode::Forbidden, "this server does not take new accounts"));

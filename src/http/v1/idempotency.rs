@@ -1,8 +1,10 @@
 //! `Idempotency-Key` on every POST of the API: the first answer is kept for 24 hours and given again.
 //!
 //! Keys belong to the user whose token comes with the request; without a valid token they belong to the request itself (the
-//! same key with the same body), so that strangers cannot meet in one key. The same key with another request is 422, while
-//! the first is running 409. What is not worth keeping is not kept: 401, 408, 429 and 5xx give the key free. The request
+//! same key with the same body), so that strangers cannot meet in one key, and count only where strangers can do something:
+//! everything else is refused without them. The same key with another request is 422, while
+//! the first is running 409. What is not worth keeping is not kept: 401, 408, 429 and 5xx give the key free, and so does what
+//! costs a stranger nothing, lest strangers fill the disk. The request
 //! runs to its end even when the client goes away. If the node dies under it, the key is free again after a while; what the
 //! request had done by then is done, which is why commands to rooms carry an identity of their own.
 
@@ -18,7 +20,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -29,6 +31,8 @@ use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Header, RefOr, Required};
 
+/// Where those without a token have something to do.
+const STRANGERS: &str = "/api/v1/auth/";
 /// The request header.
 pub const KEY: &str = "idempotency-key";
 /// On an answer that was kept.
@@ -68,12 +72,20 @@ async fn keyed(app: &App, key: &[u8], request: Request, next: Next) -> Result<Re
         )]));
     }
     let user = bearer(request.headers()).and_then(|token| app.auth.authenticate_now(token).ok());
+    if user.is_none() && !request.uri().path().starts_with(STRANGERS) {
+        // Refused by whoever handles it, whatever it says.
+        return Ok(next.run(request).await);
+    }
     let (parts, body) = request.into_parts();
-    let body = json::body(body, app.config.http.body_bytes_max).await?;
+    let body = match &user {
+        Some(_) => json::body(body, app.config.http.body_bytes_max).await?,
+        None => json::strangers_body(body, app).await?,
+    };
 
     let address = parts.uri.path_and_query().map_or("", |whole| whole.as_str());
     let media = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let request_hash = app.auth.sealer().fingerprint(&[address.as_bytes(), media, &body]);
+    let condition = parts.headers.get_all(IF_MATCH).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b',');
+    let request_hash = app.auth.sealer().fingerprint(&[address.as_bytes(), media, &condition, &body]);
     let mut id = Sha256::new();
     match &user {
         Some(user) => id.update(user.user.as_bytes()),
@@ -99,7 +111,8 @@ async fn keyed(app: &App, key: &[u8], request: Request, next: Next) -> Result<Re
 
     // Its own task: the client may go away, but what was begun is finished and its answer kept. Bounded, because
     // connections are and each waits here for one request.
-    let run = run(app.clone(), id, next, Request::from_parts(parts, Body::from(body))).in_current_span();
+    let keeps = if user.is_some() { keeps_for_users } else { keeps_for_strangers };
+    let run = run(app.clone(), id, keeps, next, Request::from_parts(parts, Body::from(body))).in_current_span();
     let task = match RequestContext::current() {
         Some(context) => tokio::spawn(context.scope(run)),
         None => tokio::spawn(run),
@@ -107,27 +120,36 @@ async fn keyed(app: &App, key: &[u8], request: Request, next: Next) -> Result<Re
     task.await.map_err(|error| Problem::internal(&error))
 }
 
-async fn run(app: App, id: [u8; 32], next: Next, request: Request) -> Response {
+/// What trying again may mend is not kept.
+fn keeps_for_users(status: StatusCode) -> bool {
+    !status.is_server_error() && !matches!(status.as_u16(), 401 | 408 | 429)
+}
+
+/// Only what has cost a password check or a valid token, and a stranger is told the rest again anyway.
+fn keeps_for_strangers(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::CONFLICT
+}
+
+async fn run(app: App, id: [u8; 32], keeps: fn(StatusCode) -> bool, next: Next, request: Request) -> Response {
     // A panic must give the key free too; it is caught again, and reported, by whoever waits for this task.
     let guard = Unanswered { app: &app, id };
     let response = next.run(request).await;
     let status = response.status();
-    let transient = status.is_server_error() || matches!(status.as_u16(), 401 | 408 | 429);
     let (parts, body) = response.into_parts();
     let body = match to_bytes(body, ANSWER_BYTES_MAX).await {
         Ok(body) => body,
         Err(error) => return Problem::internal(&error).into_response(),
     };
     std::mem::forget(guard);
-    if transient {
-        free(&app, &id).await;
-    } else {
+    if keeps(status) {
         let kept = Kept {
             status: status.as_u16(),
             headers: parts.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
             body: body.to_vec(),
         };
         keep(&app, &id, &kept).await;
+    } else {
+        free(&app, &id).await;
     }
     Response::from_parts(parts, Body::from(body))
 }

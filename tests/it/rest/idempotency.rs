@@ -8,7 +8,14 @@ use super::Api;
 use super::client::{Answer, PASSWORD, send, text};
 use crate::harness::{Server, TestDatabase, for_each_backend};
 
-for_each_backend!(the_first_answer_is_given_again, keys_belong_to_users, nothing_secret_is_kept_in_clear, keys_have_bounds);
+for_each_backend!(
+    the_first_answer_is_given_again,
+    logins_answer_again,
+    keys_belong_to_users,
+    nothing_secret_is_kept_in_clear,
+    strangers_do_not_fill_the_disk,
+    keys_have_bounds
+);
 
 async fn post(api: &Api, path: &str, key: &str, body: Value) -> Answer {
     send(api.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
@@ -56,6 +63,30 @@ async fn the_first_answer_is_given_again(database: TestDatabase) {
     }
 }
 
+/// The other POSTs about logins; those about trips are in `trips::keys`.
+async fn logins_answer_again(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let api = Api::of(&server);
+    let ann = api.account("ann").await;
+    let login = json!({"email": ann.email, "password": PASSWORD});
+    let refresh = json!({"refresh_token": ann.refresh_token});
+    for (path, body) in [("/api/v1/auth/login", login.clone()), ("/api/v1/auth/refresh", refresh)] {
+        let first = post(&api, path, "k", body.clone()).await;
+        assert_eq!(first.header("idempotency-replayed"), None, "{path}");
+        let first = first.ok(200);
+        let again = post(&api, path, "k", body).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{path}");
+        assert_eq!(again.ok(200), first, "{path}");
+    }
+    // After a logout nobody is there any more to be answered again.
+    for (path, key) in [("/api/v1/auth/logout", "k1"), ("/api/v1/auth/logout-all", "k2")] {
+        let token = text(&api.post("/api/v1/auth/login", login.clone()).await.ok(200)["access_token"]);
+        let other = api.with_token(&token);
+        assert!(post(&other, path, key, Value::Null).await.status.is_success(), "{path}");
+        post(&other, path, key, Value::Null).await.problem("session_revoked");
+    }
+}
+
 async fn keys_belong_to_users(database: TestDatabase) {
     let server = Server::on(&database).start().await;
     let api = Api::of(&server);
@@ -90,6 +121,41 @@ async fn nothing_secret_is_kept_in_clear(database: TestDatabase) {
     assert!(kept.len() > 500);
     for secret in [text(&ann["access_token"]), text(&ann["refresh_token"]), "ann@example.org".to_owned()] {
         assert!(!kept.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
+    }
+}
+
+async fn strangers_do_not_fill_the_disk(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let api = Api::of(&server);
+    let path = |path: &'static str| format!("/api/v1/{path}");
+    for (key, (path, body, code)) in [
+        (path("auth/register"), json!({"email": "x", "password": "y"}), "invalid"),
+        (path("auth/register"), json!({"email": "x".repeat(20_000), "password": "y"}), "too_large"),
+        (path("auth/login"), json!({"email": "x@example.org", "password": "y"}), "bad_credentials"),
+        (path("auth/refresh"), json!({}), "invalid"),
+        (path("auth/nothing"), json!({}), "not_found"),
+        (path("auth/logout"), json!({}), "unauthorized"),
+        (path("trips"), json!({"title": "x"}), "unauthorized"),
+        (path("nothing"), json!({}), "not_found"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        post(&api, &path, &format!("k{key}"), body).await.problem(code);
+    }
+    assert_eq!(kept(&database).await, 0);
+    api.account("ann").await.api.get("/api/v1/me").await.ok(200);
+    post(&api, "/api/v1/auth/register", "k", json!({"email": "bob@example.org", "password": PASSWORD})).await.ok(201);
+    assert_eq!(kept(&database).await, 1);
+}
+
+/// Answers in the database.
+async fn kept(database: &TestDatabase) -> i64 {
+    let count = "SELECT count(*) FROM idempotency";
+    if database.url().starts_with("sqlite") {
+        sqlx::query_scalar(count).fetch_one(&mut sqlx::SqliteConnection::connect(database.url()).await.unwrap()).await.unwrap()
+    } else {
+        sqlx::query_scalar(count).fetch_one(&mut sqlx::PgConnection::connect(database.url()).await.unwrap()).await.unwrap()
     }
 }
 

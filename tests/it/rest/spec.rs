@@ -9,6 +9,8 @@ use super::client::Answer;
 
 mod schema;
 
+pub(super) use schema::conforms;
+
 /// The document that the snapshot test holds against the code.
 pub(super) static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(include_str!("openapi.json")).unwrap());
 

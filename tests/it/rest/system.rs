@@ -73,6 +73,38 @@ async fn rest_of(socket: &mut TcpStream) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// An answer on a connection that stays open.
+async fn answer_on(socket: &mut TcpStream) -> String {
+    let mut text = String::new();
+    let mut piece = [0_u8; 4096];
+    // Ours end with the body, which is an object.
+    while !text.ends_with('}') {
+        let read = tokio::time::timeout(LIMIT, socket.read(&mut piece)).await.expect("an answer").unwrap();
+        assert!(read > 0, "the connection was closed after {text:?}");
+        text.push_str(&String::from_utf8_lossy(&piece[..read]));
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_refused_body_is_read_and_the_connection_kept() {
+    let server = Server::on(&sqlite().await).start().await;
+    let mut socket = TcpStream::connect(server.address()).await.unwrap();
+    let body = vec![b' '; 400_000];
+    for (path, status) in [("/api/v1/trips", 401), ("/nothing", 404), ("/health", 405), ("/api/v1/auth/login", 413)] {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&body).await.unwrap();
+        let answer = answer_on(&mut socket).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && !answer.contains("connection: close"), "{path}: {answer}");
+    }
+    // Beyond bounds the answer says that this was the last on the connection.
+    socket.write_all(b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n").await.unwrap();
+    socket.write_all(&vec![b' '; (8 << 20) + 1]).await.unwrap();
+    let answer = rest_of(&mut socket).await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
+}
+
 async fn a_running_request_is_finished_on_sigterm(database: TestDatabase) {
     let mut server = Server::on(&database).start().await;
     let (mut socket, rest) = half_a_login(server.address()).await;

@@ -1,9 +1,12 @@
 //! Trips over REST: what every operation does, who may, and how conditions, keys, pages and problems behave.
 
 mod crud;
+mod document;
+mod extremes;
 mod keys;
 mod operations;
 mod order;
+mod outage;
 mod pages;
 mod problems;
 mod roles;

@@ -5,7 +5,9 @@ use super::stage::{ANN, BEN, ROOM, Stage, card, note, quiet};
 use crate::config::EngineConfig;
 use crate::engine::CallOptions;
 use crate::ports::Detached;
+use crate::testing::Fault;
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 use tripsync_domain::{ErrorCode, RoomId, Seq};
@@ -17,7 +19,7 @@ fn break_at(spot: Spot) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_breaks_the_rules_is_refused_and_does_no_harm_a_second_time() {
-    for (spot, panics_once, reloads) in [(Spot::Decide, 1, 0), (Spot::Evolve, 1, 1), (Spot::NoEvent, 0, 1)] {
+    for (spot, panics_once, reloads) in [(Spot::Decide, 1, 0), (Spot::Evolve, 1, 1), (Spot::NoEvent, 0, 1), (Spot::Project, 1, 1)] {
         let stage = Stage::new().await;
         let (ann, ben) = (stage.seated(ANN).await, stage.seated(BEN).await);
         let before = panics();
@@ -51,6 +53,26 @@ async fn what_is_decided_beside_a_broken_command_is_not_lost() {
     stage.op(&ben, 1, &note("3")).await;
     stage.op(&ben, 2, &note("4")).await;
     assert_eq!(ben.gist(), ["events [3!]", "ack 1 at 3", "events [4!]", "ack 2 at 4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_panics_leaves_nobody_waiting() {
+    let stage = Stage::new().await;
+    let ann = stage.seated(ANN).await;
+    // A look at what the client has sent before.
+    stage.shim.panics.store(true, Ordering::Relaxed);
+    stage.op(&ann, 1, &note("3")).await;
+    assert_eq!(ann.gist(), ["rejected 1 retry"]);
+    stage.shim.panics.store(false, Ordering::Relaxed);
+    stage.op(&ann, 1, &note("3")).await;
+    assert_eq!(ann.gist(), ["events [3!]", "ack 1 at 3"]);
+    // A reload: the room fails, and the next one who asks starts it.
+    stage.shim.panics.store(true, Ordering::Relaxed);
+    stage.memory.plan_faults([Some(Fault::Lost)]);
+    stage.op(&ann, 2, &note("4")).await;
+    assert_eq!(ann.detached(), Some(Detached::Lost));
+    stage.shim.panics.store(false, Ordering::Relaxed);
+    assert_eq!(stage.call(&note("4")).await.unwrap().seq, Seq(4));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use super::stage::{ANN, BEN, CLEO, ROOM, Stage, card, note, quiet};
 use crate::config::EngineConfig;
 use crate::engine::CallOptions;
 use serde_json::json;
+use std::sync::Arc;
 use tripsync_domain::{CommandNumber, ErrorCode, Seq};
 
 #[tokio::test(start_paused = true)]
@@ -82,4 +83,45 @@ async fn a_full_room_says_so_and_takes_commands_again_once_some_are_answered() {
         call.await.unwrap().unwrap();
     }
     assert_eq!(stage.call(&note("again")).await.unwrap().seq, Seq(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_are_bounded_like_commands() {
+    let stage = Stage::with(EngineConfig { room_commands_max: 2, ..EngineConfig::default() }).await;
+    stage.memory.freeze();
+    let waiting = stage.calling(ANN, note("waits"), CallOptions::default());
+    quiet().await;
+    let engine = stage.engine.clone();
+    let read = tokio::spawn(async move { engine.read(ROOM, ANN).await });
+    quiet().await;
+    assert_eq!(stage.engine.read(ROOM, ANN).await.unwrap_err().code, ErrorCode::Overloaded);
+    stage.memory.thaw();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(read.await.unwrap().unwrap().seq, Seq(3));
+    assert_eq!(stage.engine.read(ROOM, ANN).await.unwrap().seq, Seq(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn joining_again_and_again_does_not_pile_up_while_the_journal_is_stuck() {
+    let stage = Stage::new().await;
+    let (ben, stranger) = (stage.socket(BEN), stage.socket(CLEO));
+    stage.memory.freeze();
+    let waiting = stage.calling(ANN, note("waits"), CallOptions::default());
+    quiet().await;
+    for socket in [&ben, &stranger] {
+        for turn in 0..100 {
+            // What the room keeps of a joining keeps its sink.
+            stage.join(socket, None).await;
+            quiet().await;
+            assert!(Arc::strong_count(&socket.ear) <= 2, "turn {turn}");
+            if turn % 2 == 0 {
+                stage.leave(socket, true).await;
+                quiet().await;
+                assert_eq!(Arc::strong_count(&socket.ear), 1, "turn {turn}");
+            }
+        }
+    }
+    stage.memory.thaw();
+    waiting.await.unwrap().unwrap();
+    assert_eq!((ben.gist(), stranger.gist()), (vec!["state 3".to_owned()], vec!["error not_found".to_owned()]));
 }

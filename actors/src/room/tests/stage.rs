@@ -3,7 +3,7 @@
 use super::kind::Notes;
 use super::shim::Shim;
 use crate::config::EngineConfig;
-use crate::engine::{CallOptions, Engine, Kinds, Ports};
+use crate::engine::{CallOptions, Engine, Kinds, Ports, RoomRef};
 use crate::frame::Frame;
 use crate::ports::{Detached, Notifier, Sent, SessionSink};
 use crate::room::{Cursor, From, Join, Op, Outcome, RoomMsg, SessionInfo};
@@ -129,7 +129,10 @@ impl Stage {
 
     /// Sends a command, and lets it come as far as it can.
     pub(super) async fn op(&self, socket: &Socket, n: u64, command: &Value) {
-        let address = self.engine.room(ROOM).await.unwrap();
+        Self::op_to(&self.engine.room(ROOM).await.unwrap(), socket, n, command).await;
+    }
+
+    pub(super) async fn op_to(address: &RoomRef, socket: &Socket, n: u64, command: &Value) {
         let (command, _) = address.parse(command).unwrap();
         let from = From::Session { id: socket.info.id, sink: Arc::clone(&socket.ear) as _ };
         let id = Some((socket.info.client, CommandNumber(n)));

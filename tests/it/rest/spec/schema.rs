@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::DOCUMENT;
 
 /// Whether a value is as a schema says; else the first difference.
-pub(super) fn conforms(schema: &Value, value: &Value) -> Result<(), String> {
+pub(in crate::rest) fn conforms(schema: &Value, value: &Value) -> Result<(), String> {
     check(schema, value, "")
 }
 

@@ -31,8 +31,11 @@ impl Keyed {
     /// One for every POST; of the commands, those that are no POSTs of their own.
     async fn all(world: &World) -> Vec<Self> {
         let mut all = Vec::new();
-        for asked in operations::all().into_iter().filter(|asked| asked.operation.method == "POST") {
-            let place = if asked.right.refusal(Place::Creator).is_none() { Place::Creator } else { Place::Editor };
+        let posts: Vec<_> = operations::all().into_iter().filter(|asked| asked.operation.method == "POST").collect();
+        let is_sent = |asked: &Call| asked.operation.id() == "trips.commands.send";
+        let own: Vec<_> = posts.iter().filter(|asked| !is_sent(asked)).map(|asked| asked.command.clone()).collect();
+        for asked in posts.into_iter().filter(|asked| !is_sent(asked) || !own.contains(&asked.command)) {
+            let place = asked.by();
             let scene = Scene::of(world, &asked, place).await;
             let (path, body) = (scene.path(&asked), scene.body(&asked));
             all.push(Self { asked, place, scene, path, body, key: Uuid::now_v7().to_string() });
@@ -199,7 +202,12 @@ async fn a_refusal_is_an_answer(database: TestDatabase) {
     send("k2", body.clone()).await.ok(201);
     send("k3", body.clone()).await.problem("already_exists");
     send("k4", json!({"nmae": "Louvre"})).await.problem("unknown_field");
-    // The same key for another trip is another request.
+    // The same key for another trip, or under another condition, is another request.
+    let path = format!("{trip}/places");
+    for tag in ["\"1\"", "*"] {
+        let headers = [("Idempotency-Key", "k2"), ("If-Match", tag)];
+        call(viewer, &reqwest::Method::POST, &path, &body, &headers).await.problem("idempotency_key_reused");
+    }
     let other = world.trip(&[]).await;
     let answer = call(viewer, &reqwest::Method::POST, &format!("{other}/places"), &body, &[("Idempotency-Key", "k2")]).await;
     answer.problem("idempotency_key_reused");

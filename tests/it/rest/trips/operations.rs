@@ -56,6 +56,11 @@ impl Call {
         self.operation.method != "GET"
     }
 
+    /// Somebody who may.
+    pub(super) fn by(&self) -> Place {
+        if self.right.refusal(Place::Creator).is_none() { Place::Creator } else { Place::Editor }
+    }
+
     pub(super) fn is_in_a_trip(&self) -> bool {
         self.operation.path.contains("{trip}")
     }

@@ -58,7 +58,7 @@ async fn a_stale_write_changes_nothing(database: TestDatabase) {
 }
 
 async fn stale(world: &World, asked: &Call) {
-    let place = if asked.right.refusal(Place::Creator).is_none() { Place::Creator } else { Place::Editor };
+    let place = asked.by();
     let scene = Scene::of(world, asked, place).await;
     let (path, body) = (scene.path(asked), scene.body(asked));
     let before = world.state(&scene.trip).await;
