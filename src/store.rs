@@ -16,6 +16,7 @@ pub mod journal;
 mod migrate;
 mod postgres;
 pub mod rooms;
+pub mod search;
 mod sqlite;
 
 pub use error::StoreError;

@@ -41,7 +41,7 @@ impl Store {
 
 /// An append of records made by a function of their seq.
 fn append((room, epoch): (RoomId, Epoch), records: Vec<NewRecord>, projections: Vec<Projection>) -> Append {
-    Append { room, epoch, records, projections }
+    Append { room, epoch, records, projections, deadline: None }
 }
 
 fn record(seq: u64) -> NewRecord {
