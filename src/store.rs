@@ -18,6 +18,7 @@ mod postgres;
 pub mod rooms;
 pub mod search;
 mod sqlite;
+pub mod tasks;
 
 pub use error::StoreError;
 pub use migrate::SchemaState;

@@ -3,6 +3,8 @@
 mod outage;
 mod rooms;
 mod schema;
+mod search;
+mod tasks;
 
 use crate::harness::{TestDatabase, for_each_backend};
 use async_trait::async_trait;

@@ -68,3 +68,76 @@ fn at(point: LatLng) -> Option<Position> {
 fn number(cell: CellIndex) -> i64 {
     u64::from(cell).cast_signed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(lat: f64, lon: f64) -> Position {
+        Position::new(lat, lon).unwrap()
+    }
+
+    /// The point that one reaches by going `metres` towards `bearing` (degrees).
+    fn go(from: Position, bearing: f64, metres: f64) -> Position {
+        let (lat, angle, bearing) = (from.lat().to_radians(), metres / 6_371_008.8, bearing.to_radians());
+        let to_lat = (lat.sin() * angle.cos() + lat.cos() * angle.sin() * bearing.cos()).clamp(-1.0, 1.0).asin();
+        let turn = (bearing.sin() * angle.sin() * lat.cos()).atan2(angle.cos() - lat.sin() * to_lat.sin());
+        let lon = from.lon() + turn.to_degrees();
+        position(
+            to_lat.to_degrees(),
+            if lon > 180.0 {
+                lon - 360.0
+            } else if lon < -180.0 {
+                lon + 360.0
+            } else {
+                lon
+            },
+        )
+    }
+
+    /// Everywhere: cities, the antimeridian, both poles, the middle of pentagons, a grid over the rest.
+    fn places() -> Vec<Position> {
+        let mut places = vec![
+            position(38.7223, -9.1393),
+            position(0.0, 180.0),
+            position(-17.0, -179.999),
+            position(90.0, 0.0),
+            position(-90.0, 77.0),
+            position(89.98, -120.0),
+            position(-89.99, 180.0),
+        ];
+        places.extend(RESOLUTION.pentagons().filter_map(|pentagon| at(LatLng::from(pentagon))));
+        places.extend((-8..=8).flat_map(|lat| (-9..9).map(move |lon| position(f64::from(lat) * 10.3, f64::from(lon) * 19.7))));
+        places
+    }
+
+    #[test]
+    fn whatever_is_within_the_radius_is_covered() {
+        for (index, place) in (0_u32..).zip(places()) {
+            for radius in [0.0, 5_000.0, 50_000.0] {
+                let cover: HashSet<i64> = cover(place, radius).into_iter().collect();
+                for turn in 0..24 {
+                    let bearing = f64::from(turn) * 15.0 + f64::from(index);
+                    for share in [0.0, 0.31, 0.77, 0.999, 1.0] {
+                        let near = go(place, bearing, radius * share);
+                        assert!((near.distance_m(place) - radius * share).abs() < 0.1, "{place:?} {near:?}");
+                        assert!(cover.contains(&cell_of(near)), "{near:?} is {share} of {radius} m from {place:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cover_is_small() {
+        for place in places() {
+            assert!(cover(place, 5_000.0).len() <= 14, "{place:?}: {}", cover(place, 5_000.0).len());
+            assert!(cover(place, 50_000.0).len() <= 450, "{place:?}: {}", cover(place, 50_000.0).len());
+        }
+    }
+
+    #[test]
+    fn a_stored_cell_stays_the_same() {
+        assert_eq!(cell_of(position(38.7223, -9.1393)), 0x0863_9336_2fff_ffff_i64);
+    }
+}
