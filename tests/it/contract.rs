@@ -1,9 +1,11 @@
 //! The journal's contract on both databases, and what only a real database can show: settings, outages, one schema.
 
+mod accounts;
 mod outage;
 mod rooms;
 mod schema;
 mod search;
+mod seats;
 mod tasks;
 
 use crate::harness::{TestDatabase, for_each_backend};
