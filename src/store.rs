@@ -16,7 +16,9 @@ pub mod journal;
 mod migrate;
 mod postgres;
 pub mod rooms;
+pub mod search;
 mod sqlite;
+pub mod tasks;
 
 pub use error::StoreError;
 pub use migrate::SchemaState;

@@ -1,6 +1,7 @@
 //! The journal of every room, on either database.
 //!
-//! Owns the tables `rooms`, `events`, `snapshots`, `members` and `room_items`, and implements the engine's
+//! Owns the tables `rooms`, `events`, `snapshots`, `members`, `room_items`, `room_capacity`, `room_takers`, `listings` and
+//! `reservations`, writes `tasks`, and implements the engine's
 //! [`Journal`] port on them. Promises what the port promises: an append is durable when it is reported, it counts only under
 //! the room's present epoch (checked by the statement that moves the room on), and its projections commit with it. A batch is
 //! one transaction; the rooms that are refused do not fail the others.
@@ -9,7 +10,9 @@
 //! connection), so each has its own file; everything that reads is written once.
 
 mod batch;
+mod extras;
 mod postgres;
+mod reservations;
 mod sqlite;
 
 use super::{Db, StoreError};
@@ -20,7 +23,8 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::time::Duration;
 use tripsync_actors::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Timestamp, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Quota, RoomId, Seq, Timestamp, UserId};
+use uuid::Uuid;
 
 /// How a journal uses its database.
 #[derive(Debug, Clone)]
@@ -160,6 +164,29 @@ impl DbJournal {
         })?;
         Ok(())
     }
+
+    async fn rooms_due(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RoomId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, RoomId)>, StoreError> {
+        // Before everything there is: deadlines are later than the least instant.
+        let (at, id) = after.map_or((i64::MIN, Uuid::nil()), |(at, room)| (at.as_ms(), room.0));
+        let rows: Vec<(i64, Uuid)> = db_read!(&self.db, |pool| {
+            sqlx::query_as(
+                "SELECT deadline, id FROM rooms WHERE deadline IS NOT NULL AND ended_at IS NULL AND deadline <= $1 \
+                 AND (deadline, id) > ($2, $3) ORDER BY deadline, id LIMIT $4",
+            )
+            .bind(until.as_ms())
+            .bind(at)
+            .bind(id)
+            .bind(i64::from(limit))
+            .fetch_all(pool)
+            .await
+        })?;
+        Ok(rows.into_iter().map(|(at, room)| (Timestamp::from_ms(at), RoomId(room))).collect())
+    }
 }
 
 #[async_trait]
@@ -253,6 +280,23 @@ impl Journal for DbJournal {
 
     async fn save_snapshot(&self, room: RoomId, epoch: Epoch, snapshot: Snapshot) -> Result<(), JournalError> {
         self.patiently(self.keep_snapshot(room, epoch, snapshot)).await
+    }
+
+    async fn due(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RoomId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, RoomId)>, JournalError> {
+        self.patiently(self.rooms_due(until, after, limit)).await
+    }
+
+    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
+        self.patiently(reservations::reserve(&self.db, room, user, quota, now)).await
+    }
+
+    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
+        self.patiently(reservations::release(&self.db, room, user, quota)).await
     }
 }
 

@@ -1,8 +1,12 @@
 //! The journal's contract on both databases, and what only a real database can show: settings, outages, one schema.
 
+mod accounts;
 mod outage;
 mod rooms;
 mod schema;
+mod search;
+mod seats;
+mod tasks;
 
 use crate::harness::{TestDatabase, for_each_backend};
 use async_trait::async_trait;
@@ -41,7 +45,7 @@ impl Store {
 
 /// An append of records made by a function of their seq.
 fn append((room, epoch): (RoomId, Epoch), records: Vec<NewRecord>, projections: Vec<Projection>) -> Append {
-    Append { room, epoch, records, projections }
+    Append { room, epoch, records, projections, deadline: None }
 }
 
 fn record(seq: u64) -> NewRecord {

@@ -15,7 +15,7 @@ use person::{EmergencyContact, Links, LinksPatch};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tripsync_domain::{ErrorCode, Timestamp, UserId};
+use tripsync_domain::{ErrorCode, Group, Timestamp, UserId};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -56,7 +56,7 @@ pub(super) struct Profile {
     /// Address of a picture.
     #[schema(format = "uri", example = "https://img.example.org/ann.jpg")]
     avatar_url: Option<String>,
-    /// The group or college that the user belongs to.
+    /// The group, college or company that the user belongs to and whose pools are open to them; case does not count.
     #[schema(example = "Rowing club")]
     group: Option<String>,
     /// Addresses elsewhere, by the name of the site.
@@ -147,9 +147,9 @@ struct ProfilePatch {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = "uri", max_length = 500, example = "https://img.example.org/ann.jpg")]
     avatar_url: Patch<String>,
-    /// The group or college that the user belongs to.
+    /// The group, college or company that the user belongs to and whose pools are open to them; case does not count.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 120, example = "Rowing club")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100, example = "Rowing club")]
     group: Patch<String>,
     /// Merged into what is there: addresses (https, at most 500 characters) by the name of the site; null removes one. At most 10
     /// afterwards.
@@ -209,7 +209,9 @@ impl ProfilePatch {
         }
         if let Patch::Set(group) = &mut self.group {
             *group = group.trim().to_owned();
-            checks.text("/group", group, 1, 120);
+            if let Err(error) = Group::new(group) {
+                checks.must(false, "/group", &error.to_string());
+            }
         }
         if let Patch::Set(contact) = &mut self.emergency_contact {
             contact.check(&mut checks);

@@ -4,7 +4,7 @@ use crate::db_read;
 use crate::store::{Db, StoreError};
 use async_trait::async_trait;
 use tripsync_actors::ports::{Directory, JournalError};
-use tripsync_domain::{UserCard, UserId};
+use tripsync_domain::{Group, UserCard, UserId};
 use uuid::Uuid;
 
 /// Finds users by id, e-mail or user name.
@@ -29,11 +29,11 @@ impl UserDirectory {
         if !super::can_be_handle(&handle) {
             return Ok(None);
         }
-        let row: Option<(Uuid, String)> = db_read!(&self.db, |pool| {
+        let row: Option<CardRow> = db_read!(&self.db, |pool| {
             let sql = if handle.contains('@') {
-                "SELECT id, display_name FROM users WHERE email = $1"
+                "SELECT id, display_name, group_name FROM users WHERE email = $1"
             } else {
-                "SELECT id, display_name FROM users WHERE username = $1"
+                "SELECT id, display_name, group_name FROM users WHERE username = $1"
             };
             sqlx::query_as(sql).bind(&handle).fetch_optional(pool).await
         })?;
@@ -48,14 +48,14 @@ impl UserDirectory {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<(Uuid, String)> = match &self.db {
+        let rows: Vec<CardRow> = match &self.db {
             Db::Postgres(pool) => {
                 let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
-                sqlx::query_as("SELECT id, display_name FROM users WHERE id = ANY($1)").bind(ids).fetch_all(pool).await?
+                sqlx::query_as("SELECT id, display_name, group_name FROM users WHERE id = ANY($1)").bind(ids).fetch_all(pool).await?
             }
             Db::Sqlite(db) => {
                 let ids: Vec<String> = users.iter().map(|user| user.0.simple().to_string()).collect();
-                sqlx::query_as("SELECT id, display_name FROM users WHERE id IN (SELECT unhex(value) FROM json_each($1))")
+                sqlx::query_as("SELECT id, display_name, group_name FROM users WHERE id IN (SELECT unhex(value) FROM json_each($1))")
                     .bind(sqlx::types::Json(ids))
                     .fetch_all(db.reader())
                     .await?
@@ -65,8 +65,11 @@ impl UserDirectory {
     }
 }
 
-fn card((id, name): (Uuid, String)) -> UserCard {
-    UserCard { user: UserId(id), name }
+type CardRow = (Uuid, String, Option<String>);
+
+fn card((id, name, group): CardRow) -> UserCard {
+    // A profile keeps a group as it was written. One that is none by today's rules, written before they were, is none to rooms.
+    UserCard { user: UserId(id), name, group: group.and_then(|group| Group::new(&group).ok()) }
 }
 
 #[async_trait]

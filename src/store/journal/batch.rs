@@ -1,5 +1,6 @@
 //! A batch, made ready for SQL.
 
+use super::extras::Extras;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use tripsync_actors::ports::{Append, Refusal};
@@ -32,12 +33,14 @@ pub(super) struct Projected<'a> {
     pub(super) members: BTreeMap<UserId, Option<Role>>,
     /// Documents by collection and id.
     pub(super) items: BTreeMap<(&'static str, ItemId), (Seq, String)>,
+    /// What only some kinds of room have; none in the usual append.
+    pub(super) extras: Option<Box<Extras<'a>>>,
 }
 
 impl<'a> Projected<'a> {
-    fn fold(projections: &'a [Projection]) -> Self {
+    fn fold(append: &'a Append) -> Self {
         let mut folded = Self::default();
-        for projection in projections {
+        for projection in &append.projections {
             match projection {
                 Projection::Room { title, status, summary } => {
                     folded.row = Some((text(title), text(status), summary.to_string()));
@@ -51,10 +54,31 @@ impl<'a> Projected<'a> {
                 Projection::Item { collection, id, seq, doc } => {
                     folded.items.insert((collection, *id), (*seq, doc.to_string()));
                 }
-                Projection::RoomGone => folded.ended = true,
+                Projection::RoomGone => {
+                    folded.ended = true;
+                    folded.extras().listing = Some(None);
+                }
+                Projection::Capacity { parts, total } => folded.extras().capacity = Some((*parts, *total)),
+                Projection::Taken { id, from, to, count } => folded.extras().take(*id, (*from, *to, *count)),
+                Projection::Freed { id } => folded.extras().free(*id),
+                Projection::Listing(listing) => folded.extras().listing = Some(Some(listing)),
+                Projection::Unlisted => folded.extras().listing = Some(None),
+                Projection::Reserved { user, what } => {
+                    folded.extras().reservations.insert((*user, what), true);
+                }
+                Projection::Released { user, what } => {
+                    folded.extras().reservations.insert((*user, what), false);
+                }
+                Projection::Task { seq, index, task } => {
+                    folded.extras().tasks.insert((*seq, *index), task);
+                }
             }
         }
         folded
+    }
+
+    fn extras(&mut self) -> &mut Extras<'a> {
+        self.extras.get_or_insert_default()
     }
 
     /// Whether there is anything beyond the room's own row.
@@ -73,7 +97,7 @@ pub(super) fn rounds<'a>(batch: &'a [Append], results: &mut [Result<(), Refusal>
             *result = Err(Refusal::Duplicate);
             continue;
         };
-        let part = Part { index, append, first, last, at, projected: Projected::fold(&append.projections) };
+        let part = Part { index, append, first, last, at, projected: Projected::fold(append) };
         // The first round after every one that has the room.
         let place = rounds.iter().rposition(|(rooms, _)| rooms.contains(&append.room)).map_or(0, |taken| taken + 1);
         if place == rounds.len() {
@@ -151,7 +175,7 @@ mod tests {
     fn later_projections_replace_earlier_ones() {
         let (ann, bob) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let row = |title: &str| Projection::Room { title: title.into(), status: "s".into(), summary: serde_json::json!({}) };
-        let projections = [
+        let projections = vec![
             row("one"),
             Projection::MemberSet { user: ann, role: Role::Viewer },
             Projection::MemberSet { user: bob, role: Role::Viewer },
@@ -159,7 +183,8 @@ mod tests {
             Projection::MemberSet { user: ann, role: Role::Organizer },
             row("t\0wo"),
         ];
-        let folded = Projected::fold(&projections);
+        let append = Append { projections, ..append(1, &[1]) };
+        let folded = Projected::fold(&append);
         assert_eq!(folded.members.into_iter().collect::<Vec<_>>(), [(ann, Some(Role::Organizer)), (bob, None)]);
         assert_eq!(folded.row.unwrap().0, "t\u{fffd}wo");
     }

@@ -1,4 +1,7 @@
-//! Appending on PostgreSQL: a batch is one statement, so one round trip and one commit.
+//! Appending on PostgreSQL: a batch is one statement, so one round trip and one commit; with seats, listings, reservations or
+//! tasks in it, a transaction of a few.
+
+mod extras;
 
 use super::batch::Part;
 use super::{JournalOptions, Refused};
@@ -10,7 +13,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
 use tripsync_actors::ports::Refusal;
-use tripsync_domain::{Role, RoomId};
+use tripsync_domain::{Role, RoomId, Timestamp};
 use uuid::Uuid;
 
 /// The fence and the events. A room's row moves on only if it is still at the epoch and the seq that the append builds on; the
@@ -20,20 +23,20 @@ macro_rules! append_sql {
     ($rest:literal) => {
         concat!(
             "WITH asked AS (
-                SELECT * FROM UNNEST($1::uuid[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::text[], $9::int8[])
-                    AS a (room, epoch, first, last, at, title, status, summary, ended_at)
+                SELECT * FROM UNNEST($1::uuid[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[], $8::text[], $9::int8[],
+                    $10::int8[]) AS a (room, epoch, first, last, at, title, status, summary, ended_at, deadline)
             ), moved AS (
                 UPDATE rooms SET last_seq = a.last, updated_at = a.at, title = COALESCE(a.title, rooms.title),
                     status = COALESCE(a.status, rooms.status), summary = COALESCE(a.summary, rooms.summary),
-                    ended_at = COALESCE(a.ended_at, rooms.ended_at)
+                    ended_at = COALESCE(a.ended_at, rooms.ended_at), deadline = a.deadline
                 FROM asked a
                 WHERE rooms.id = a.room AND rooms.epoch = a.epoch AND rooms.last_seq = a.first - 1
                 RETURNING rooms.id, rooms.epoch, rooms.last_seq, rooms.updated_at
             ), put AS (
                 INSERT INTO events (room, seq, epoch, at, author, tag, entity, client, n, fingerprint, bytes)
                 SELECT e.room, e.seq, m.epoch, e.at, e.author, e.tag, e.entity, e.client, e.n, e.fingerprint, e.bytes
-                FROM UNNEST($10::uuid[], $11::int8[], $12::int8[], $13::uuid[], $14::text[], $15::uuid[], $16::uuid[], $17::int8[],
-                    $18::int8[], $19::bytea[]) AS e (room, seq, at, author, tag, entity, client, n, fingerprint, bytes)
+                FROM UNNEST($11::uuid[], $12::int8[], $13::int8[], $14::uuid[], $15::text[], $16::uuid[], $17::uuid[], $18::int8[],
+                    $19::int8[], $20::bytea[]) AS e (room, seq, at, author, tag, entity, client, n, fingerprint, bytes)
                 JOIN moved m ON m.id = e.room
             )",
             $rest,
@@ -49,15 +52,15 @@ const APPEND_AND_PROJECT: &str = append_sql!(
     ", joined AS (
         INSERT INTO members (room, user_id, role, since_seq, since)
         SELECT j.room, j.user_id, j.role, m.last_seq, m.updated_at
-        FROM UNNEST($20::uuid[], $21::uuid[], $22::text[]) AS j (room, user_id, role) JOIN moved m ON m.id = j.room
+        FROM UNNEST($21::uuid[], $22::uuid[], $23::text[]) AS j (room, user_id, role) JOIN moved m ON m.id = j.room
         ON CONFLICT (room, user_id) DO UPDATE SET role = excluded.role
     ), went AS (
-        DELETE FROM members USING UNNEST($23::uuid[], $24::uuid[]) AS w (room, user_id), moved m
+        DELETE FROM members USING UNNEST($24::uuid[], $25::uuid[]) AS w (room, user_id), moved m
         WHERE m.id = w.room AND members.room = w.room AND members.user_id = w.user_id
     ), items AS (
         INSERT INTO room_items (room, collection, id, seq, doc)
         SELECT i.room, i.collection, i.id, i.seq, i.doc
-        FROM UNNEST($25::uuid[], $26::text[], $27::uuid[], $28::int8[], $29::text[]) AS i (room, collection, id, seq, doc)
+        FROM UNNEST($26::uuid[], $27::text[], $28::uuid[], $29::int8[], $30::text[]) AS i (room, collection, id, seq, doc)
         JOIN moved m ON m.id = i.room
         ON CONFLICT (room, collection, id) DO UPDATE SET doc = excluded.doc WHERE room_items.seq = excluded.seq
     )"
@@ -187,8 +190,23 @@ async fn refusals(connection: &mut PgConnection, parts: &[Part<'_>], moved: &Has
     Ok(rooms.iter().map(|room| (RoomId(*room), why(room))).collect())
 }
 
-/// Runs the one statement; says which rooms moved.
+/// Writes the parts, all or none; says which rooms moved.
 async fn put(connection: &mut PgConnection, parts: &[Part<'_>]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    if !parts.iter().any(|part| part.projected.extras.is_some()) {
+        return put_rooms(connection, parts).await;
+    }
+    let mut transaction = connection.begin().await?;
+    let moved = put_rooms(&mut transaction, parts).await?;
+    let those: Vec<_> = parts.iter().filter(|part| moved.contains(&part.append.room.0) && part.projected.extras.is_some()).collect();
+    if !those.is_empty() {
+        extras::put(&mut transaction, &those).await?;
+    }
+    transaction.commit().await?;
+    Ok(moved)
+}
+
+/// The one statement.
+async fn put_rooms(connection: &mut PgConnection, parts: &[Part<'_>]) -> Result<HashSet<Uuid>, sqlx::Error> {
     let records = || parts.iter().flat_map(|part| part.append.records.iter().map(move |record| (part.append.room.0, record)));
     let projected = parts.iter().any(|part| part.projected.has_rows());
     let row = |part: &Part<'_>| {
@@ -211,6 +229,7 @@ async fn put(connection: &mut PgConnection, parts: &[Part<'_>]) -> Result<HashSe
         .bind(statuses)
         .bind(summaries)
         .bind(parts.iter().map(|part| part.projected.ended.then_some(part.at)).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.append.deadline.map(Timestamp::as_ms)).collect::<Vec<_>>())
         .bind(records().map(|(room, _)| room).collect::<Vec<_>>())
         .bind(records().map(|(_, record)| record.seq.to_db()).collect::<Vec<_>>())
         .bind(records().map(|(_, record)| record.at.as_ms()).collect::<Vec<_>>())

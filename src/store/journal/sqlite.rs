@@ -1,6 +1,8 @@
 //! Appending on SQLite: a batch is one transaction on the single writing connection, in as few statements as there are tables
 //! to write, because each is a hop to the connection's thread.
 
+mod extras;
+
 use super::Refused;
 use super::batch::Part;
 use crate::store::{SqliteDb, StoreError};
@@ -10,7 +12,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
 use tripsync_actors::ports::Refusal;
-use tripsync_domain::RoomId;
+use tripsync_domain::{RoomId, Timestamp};
 use uuid::Uuid;
 
 /// Values that one statement may bind (`SQLITE_MAX_VARIABLE_NUMBER`: 6553 rows of 5 pass, 6554 do not).
@@ -95,14 +97,17 @@ async fn put(connection: &mut SqliteConnection, parts: &[Part<'_>]) -> Result<Re
         put_members(connection, &parts).await?;
         put_items(connection, &parts).await?;
     }
+    if parts.iter().any(|part| part.projected.extras.is_some()) {
+        extras::put(connection, &parts).await?;
+    }
     Ok(refused)
 }
 
 /// The fence: moves each room on if it is still at the epoch and the seq that its append builds on. Says which rooms moved.
 async fn move_rooms(connection: &mut SqliteConnection, parts: &[Part<'_>]) -> Result<HashSet<Uuid>, sqlx::Error> {
     let mut moved = HashSet::with_capacity(parts.len());
-    for chunk in parts.chunks(BINDS_MAX / 9) {
-        let mut sql = QueryBuilder::<Sqlite>::new("WITH a (room, epoch, first, last, at, title, status, summary, ended_at) AS (");
+    for chunk in parts.chunks(BINDS_MAX / 10) {
+        let mut sql = QueryBuilder::<Sqlite>::new("WITH a (room, epoch, first, last, at, title, status, summary, ended_at, deadline) AS (");
         sql.push_values(chunk, |mut row, part| {
             let (title, status, summary) = match &part.projected.row {
                 Some((title, status, summary)) => (Some(&**title), Some(&**status), Some(summary.as_str())),
@@ -110,12 +115,12 @@ async fn move_rooms(connection: &mut SqliteConnection, parts: &[Part<'_>]) -> Re
             };
             row.push_bind(part.append.room.0).push_bind(part.append.epoch.to_db()).push_bind(part.first).push_bind(part.last);
             row.push_bind(part.at).push_bind(title).push_bind(status).push_bind(summary);
-            row.push_bind(part.projected.ended.then_some(part.at));
+            row.push_bind(part.projected.ended.then_some(part.at)).push_bind(part.append.deadline.map(Timestamp::as_ms));
         });
         sql.push(
             ") UPDATE rooms SET last_seq = a.last, updated_at = a.at, title = COALESCE(a.title, rooms.title), \
              status = COALESCE(a.status, rooms.status), summary = COALESCE(a.summary, rooms.summary), \
-             ended_at = COALESCE(a.ended_at, rooms.ended_at) \
+             ended_at = COALESCE(a.ended_at, rooms.ended_at), deadline = a.deadline \
              FROM a WHERE rooms.id = a.room AND rooms.epoch = a.epoch AND rooms.last_seq = a.first - 1 RETURNING rooms.id",
         );
         let ids: Vec<Uuid> = sql.build_query_scalar().persistent(chunk.len() <= ROWS_CACHED_MAX).fetch_all(&mut *connection).await?;

@@ -49,6 +49,7 @@ fn same_type(kind: &str) -> &str {
         "bigint" => "INTEGER",
         "text" => "TEXT",
         "uuid" | "bytea" => "BLOB",
+        "double precision" => "REAL",
         other => other,
     }
 }
@@ -57,7 +58,11 @@ fn same_type(kind: &str) -> &str {
 async fn both_migration_sets_make_the_same_tables() {
     let (sqlite, sqlite_indexes) = schema(Backend::Sqlite).await;
     let (postgres, postgres_indexes) = schema(Backend::Postgres).await;
-    assert!(["rooms", "events", "snapshots", "members", "room_items", "users"].iter().all(|table| sqlite.contains_key(*table)));
+    assert!(
+        ["rooms", "events", "snapshots", "members", "room_items", "room_takers", "listings", "tasks", "users"]
+            .iter()
+            .all(|table| sqlite.contains_key(*table))
+    );
     assert_eq!(sqlite, postgres);
     assert_eq!(sqlite_indexes, postgres_indexes);
 }

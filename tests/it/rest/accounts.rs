@@ -160,6 +160,8 @@ async fn a_profile_tells_of_the_person(database: TestDatabase) {
     for (change, pointer) in [
         (json!({"avatar_url": "http://x.org/a.jpg"}), "/avatar_url"),
         (json!({"group": " "}), "/group"),
+        (json!({"group": "a\nb"}), "/group"),
+        (json!({"group": "x".repeat(101)}), "/group"),
         (json!({"social_links": {"site": "javascript:alert(1)"}}), "/social_links/site"),
         (json!({"social_links": {"a/b": "https://x.org"}}), "/social_links"),
         (json!({"social_links": many}), "/social_links"),

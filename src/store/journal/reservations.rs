@@ -1,0 +1,65 @@
+//! Bounds over all rooms: what users have reserved in which of them.
+//!
+//! Promises that calls at once never exceed a bound: those of one user come one after the other, on SQLite by the single writing
+//! connection, on PostgreSQL by a lock in the name of the user. Whether a reservation lasts is written by the append
+//! ([`super::extras`]), which cannot exceed a bound because it was reserved before.
+
+use crate::store::{Db, DbKind, StoreError};
+use crate::{db_tx, db_write};
+use tripsync_actors::ports::RESERVED_FOR;
+use tripsync_domain::{Quota, RoomId, Timestamp, UserId};
+
+pub(super) async fn reserve(db: &Db, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, StoreError> {
+    let forgotten = now.as_ms().saturating_sub(i64::try_from(RESERVED_FOR.as_millis()).unwrap_or(i64::MAX));
+    let reserved = db_tx!(db, |tx| {
+        if db.kind() == DbKind::Postgres {
+            // Until the commit. Statements after it see what whoever held it before has written.
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_of(user)).execute(&mut *tx).await?;
+        }
+        sqlx::query("DELETE FROM reservations WHERE user_id = $1 AND what = $2 AND at <= $3")
+            .bind(user.0)
+            .bind(quota.what)
+            .bind(forgotten)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "INSERT INTO reservations (user_id, what, room, at) SELECT $1, $2, $3, $4 \
+             WHERE (SELECT count(*) FROM reservations WHERE user_id = $1 AND what = $2 AND room <> $3) < $5 \
+             ON CONFLICT (user_id, what, room) DO NOTHING",
+        )
+        .bind(user.0)
+        .bind(quota.what)
+        .bind(room.0)
+        .bind(now.as_ms())
+        .bind(i64::from(quota.max))
+        .execute(&mut *tx)
+        .await?;
+        let found: i64 = sqlx::query_scalar("SELECT count(*) FROM reservations WHERE user_id = $1 AND what = $2 AND room = $3")
+            .bind(user.0)
+            .bind(quota.what)
+            .bind(room.0)
+            .fetch_one(&mut *tx)
+            .await?;
+        found > 0
+    });
+    Ok(reserved)
+}
+
+pub(super) async fn release(db: &Db, room: RoomId, user: UserId, quota: Quota) -> Result<(), StoreError> {
+    db_write!(db, |pool| {
+        sqlx::query("DELETE FROM reservations WHERE user_id = $1 AND what = $2 AND room = $3 AND at IS NOT NULL")
+            .bind(user.0)
+            .bind(quota.what)
+            .bind(room.0)
+            .execute(pool)
+            .await
+            .map(drop)
+    })?;
+    Ok(())
+}
+
+/// The number of a user's lock. Two users with the same only wait for each other.
+fn lock_of(user: UserId) -> i64 {
+    let (high, low) = user.0.as_u64_pair();
+    (high ^ low).cast_signed()
+}

@@ -1,0 +1,272 @@
+//! Search by area: what goes from near one place to near another.
+//!
+//! Reads the table `listings`, which the journal writes. Promises that whatever is within the radius, by the great circle, is
+//! found, also over the antimeridian and at the poles, and nothing beyond it; that a room is found at most once, with the nearest
+//! of its sections that fit; and that pages neither repeat nor lose rooms that stay as they are. Knows no access rules but the
+//! group's: callers show rooms to those who may see them.
+//!
+//! The index finds candidates by [`cells`]; distances are judged here. At most [`CANDIDATES_MAX`] candidates are looked at, those
+//! that begin first: a search that has more says so ([`Found::complete`]), and its pages are the nearest of these.
+
+mod cells;
+
+pub use cells::cell_of;
+
+use super::{Db, StoreError};
+use crate::db_read;
+use sqlx::{AssertSqlSafe, FromRow};
+use std::collections::HashMap;
+use tripsync_domain::geo::Position;
+use tripsync_domain::money::{Currency, MinorUnits, Money};
+use tripsync_domain::{Group, ItemId, RoomId, Timestamp, UserId};
+use uuid::Uuid;
+
+/// How near is near, unless a search says otherwise.
+pub const RADIUS_DEFAULT_M: u32 = 5_000;
+
+/// How near may be at most: beyond, the cells would be thousands.
+pub const RADIUS_MAX_M: u32 = 50_000;
+
+/// Sections that one search looks at. From: a section costs some 5 µs to read and judge, so this is some 20 ms.
+pub const CANDIDATES_MAX: u32 = 4_096;
+
+/// Rooms that a page has at most.
+pub const PAGE_ROOMS_MAX: u32 = 100;
+
+/// Pairs of cells up to which both ends are looked up in the index; with more, only the start is, and the end is compared.
+const CELL_PAIRS_MAX: usize = 1_024;
+
+/// A place and what is near it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Near {
+    /// The place.
+    pub position: Position,
+    /// Metres, up to [`RADIUS_MAX_M`]; more counts as that.
+    pub radius_m: u32,
+}
+
+impl Near {
+    /// With the default radius.
+    #[must_use]
+    pub const fn new(position: Position) -> Self {
+        Self { position, radius_m: RADIUS_DEFAULT_M }
+    }
+
+    fn radius(self) -> f64 {
+        f64::from(self.radius_m.min(RADIUS_MAX_M))
+    }
+
+    /// How far, if it is near.
+    fn distance(self, to: Position) -> Option<f64> {
+        let distance = self.position.distance_m(to);
+        (distance <= self.radius()).then_some(distance)
+    }
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// Who searches: does not find what is their own.
+    pub caller: UserId,
+    /// The caller's group; found is what has no group, or this one.
+    pub group: Option<&'a Group>,
+    /// Only rooms of this kind.
+    pub kind: Option<&'a str>,
+    /// Where to start.
+    pub from: Near,
+    /// Where to go; anywhere when absent.
+    pub to: Option<Near>,
+    /// Beginning at this instant or later.
+    pub earliest: Timestamp,
+    /// Beginning at this instant or before.
+    pub latest: Timestamp,
+    /// Seats needed.
+    pub seats: u8,
+    /// What a seat may cost; other currencies are not found, what is for nothing is.
+    pub price_max: Option<Money>,
+}
+
+/// A room that was found, with the best of its sections.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// The room.
+    pub room: RoomId,
+    /// Whose it is.
+    pub owner: UserId,
+    /// When it begins.
+    pub at: Timestamp,
+    /// What a seat costs.
+    pub price: Option<Money>,
+    /// Where to get in.
+    pub from_stop: ItemId,
+    /// Where that is.
+    pub from: Position,
+    /// Metres from the place where the search starts.
+    pub from_m: f64,
+    /// Where to get out.
+    pub to_stop: ItemId,
+    /// Where that is.
+    pub to: Position,
+    /// Metres to the place where the search goes; `None` when it goes anywhere.
+    pub to_m: Option<f64>,
+    /// Free seats.
+    pub seats: u8,
+}
+
+impl Hit {
+    /// The place right after this one.
+    #[must_use]
+    pub fn cursor(&self) -> HitCursor {
+        HitCursor { distance_cm: centimetres(self.from_m + self.to_m.unwrap_or(0.0)), room: self.room }
+    }
+}
+
+/// A place in what a search finds, which is ordered by the sum of both distances, nearest first, then by room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HitCursor {
+    /// The sum of the distances; whole centimetres, so that it can be written down exactly.
+    pub distance_cm: u64,
+    /// The room.
+    pub room: RoomId,
+}
+
+/// A page of what a search finds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Nearest first.
+    pub hits: Vec<Hit>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+    /// Whether everything that could fit was looked at. Otherwise a smaller radius or window finds what is missing.
+    pub complete: bool,
+}
+
+/// The rooms that fit, nearest first: at most `limit` (≤ [`PAGE_ROOMS_MAX`]) after `after`.
+///
+/// # Errors
+/// As for any query.
+pub async fn search(db: &Db, search: &Search<'_>, after: Option<HitCursor>, limit: u32) -> Result<Found, StoreError> {
+    let rows = candidates(db, search).await?;
+    let bound = usize::try_from(CANDIDATES_MAX).unwrap_or(usize::MAX);
+    let complete = rows.len() <= bound;
+    let mut best: HashMap<RoomId, (HitCursor, Hit)> = HashMap::new();
+    for row in rows.into_iter().take(bound) {
+        let Some(hit) = row.judged(search)? else { continue };
+        let place = hit.cursor();
+        // Of those that are equally near, which all are when any destination is right, the one that goes farthest along the way.
+        if best.get(&hit.room).is_none_or(|(known, _)| place <= *known) {
+            best.insert(hit.room, (place, hit));
+        }
+    }
+    let mut hits: Vec<_> = best.into_values().filter(|(place, _)| after.is_none_or(|after| *place > after)).collect();
+    hits.sort_unstable_by_key(|(place, _)| *place);
+    let limit = usize::try_from(limit.min(PAGE_ROOMS_MAX)).unwrap_or(usize::MAX);
+    let more = hits.len() > limit;
+    hits.truncate(limit);
+    Ok(Found { hits: hits.into_iter().map(|(_, hit)| hit).collect(), more, complete })
+}
+
+#[derive(FromRow)]
+struct Row {
+    room: Uuid,
+    owner: Uuid,
+    at: i64,
+    price_minor: Option<i64>,
+    currency: Option<String>,
+    from_stop: Uuid,
+    to_stop: Uuid,
+    from_lat: f64,
+    from_lon: f64,
+    to_lat: f64,
+    to_lon: f64,
+    seats: i64,
+}
+
+/// One more than are looked at, to tell whether there are more. In an order that does not depend on the database.
+async fn candidates(db: &Db, search: &Search<'_>) -> Result<Vec<Row>, StoreError> {
+    let sql = candidates_sql(search);
+    let (price, currency) = search.price_max.map_or((None, None), |price| (Some(price.minor.get()), Some(price.currency.to_string())));
+    Ok(db_read!(db, |pool| {
+        sqlx::query_as(AssertSqlSafe(sql))
+            .bind(search.caller.0)
+            .bind(search.group.map(Group::as_str))
+            .bind(search.earliest.as_ms())
+            .bind(search.latest.as_ms())
+            .bind(i64::from(search.seats))
+            .bind(search.kind)
+            .bind(price)
+            .bind(currency)
+            .bind(i64::from(CANDIDATES_MAX) + 1)
+            // The cells are part of the text, so it hardly recurs.
+            .persistent(false)
+            .fetch_all(pool)
+            .await
+    })?)
+}
+
+/// The cells stand in the text as numbers: lists are bound differently by the two databases.
+fn candidates_sql(search: &Search<'_>) -> String {
+    let list = |near: Near| cells::cover(near.position, near.radius());
+    let text = |cells: &[i64]| cells.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let from = list(search.from);
+    let to = search.to.map(|near| {
+        let to = list(near);
+        // A sum is not what the index has, so that it looks for the start only, instead of for every pair.
+        let column = if from.len() * to.len() <= CELL_PAIRS_MAX { "to_cell" } else { "to_cell + 0" };
+        format!("AND {column} IN ({})", text(&to))
+    });
+    format!(
+        "SELECT room, owner, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, seats FROM listings \
+         WHERE seats > 0 AND from_cell IN ({}) {} AND owner <> $1 AND (group_name IS NULL OR group_name = $2) \
+         AND at >= $3 AND at <= $4 AND seats >= $5 AND ($6 IS NULL OR kind = $6) \
+         AND ($7 IS NULL OR price_minor IS NULL OR (price_minor <= $7 AND currency = $8)) ORDER BY at, room, idx LIMIT $9",
+        text(&from),
+        to.unwrap_or_default()
+    )
+}
+
+impl Row {
+    /// The section as it was found; `None` when it is too far away.
+    fn judged(self, search: &Search<'_>) -> Result<Option<Hit>, StoreError> {
+        let (from, to) = (position(self.from_lat, self.from_lon)?, position(self.to_lat, self.to_lon)?);
+        let Some(from_m) = search.from.distance(from) else { return Ok(None) };
+        let to_m = match search.to.map(|near| near.distance(to)) {
+            None => None,
+            Some(Some(to_m)) => Some(to_m),
+            Some(None) => return Ok(None),
+        };
+        Ok(Some(Hit {
+            room: RoomId(self.room),
+            owner: UserId(self.owner),
+            at: Timestamp::from_ms(self.at),
+            price: price(self.price_minor, self.currency.as_deref())?,
+            from_stop: ItemId(self.from_stop),
+            from,
+            from_m,
+            to_stop: ItemId(self.to_stop),
+            to,
+            to_m,
+            seats: u8::try_from(self.seats).map_err(StoreError::decode)?,
+        }))
+    }
+}
+
+fn position(lat: f64, lon: f64) -> Result<Position, StoreError> {
+    Position::new(lat, lon).ok_or_else(|| StoreError::decode(Odd("a position beyond the earth")))
+}
+
+fn price(minor: Option<i64>, currency: Option<&str>) -> Result<Option<Money>, StoreError> {
+    let Some((minor, currency)) = minor.zip(currency) else { return Ok(None) };
+    let price = MinorUnits::new(minor).zip(Currency::new(currency)).map(|(minor, currency)| Money { minor, currency });
+    price.map(Some).ok_or_else(|| StoreError::decode(Odd("a price in no currency")))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "distances on the earth are not negative and have ten digits")]
+fn centimetres(metres: f64) -> u64 {
+    (metres * 100.0).round() as u64
+}
+
+/// A listing in the database that this binary cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Odd(&'static str);
