@@ -6,6 +6,7 @@
 
 mod client;
 mod plan;
+#[expect(clippy::wildcard_enum_match_arm, reason = "only some events count")]
 mod pools;
 mod random;
 mod ward;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tripsync_actors::hub::Hub;
 use tripsync_actors::ports::Clock;
 use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
-use tripsync_domain::trip::Trip;
+use tripsync_domain::{Inbox, Pool, Trip};
 use uuid::Uuid;
 
 /// The engine, with what must be closed after it.
@@ -52,7 +52,7 @@ impl Rooms {
             presence_grace: live.presence_grace,
             ..defaults
         };
-        let engine = Engine::start(ports, Kinds::default().with::<Trip>(), config)
+        let engine = Engine::start(ports, Kinds::default().with::<Trip>().with::<Pool>().with::<Inbox>(), config)
             .await
             .map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
         Ok(Self { engine, hub, journal })

@@ -1,5 +1,6 @@
 //! For suites that drive whole pools: commands by chance, most sensible, some refused; and a count without the rules.
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "only some events count")]
 mod ledger;
 
 pub use ledger::Ledger;

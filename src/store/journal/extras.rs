@@ -99,11 +99,11 @@ impl ListingRow<'_> {
         self.listing.price.map(|price| price.currency.to_string())
     }
 
-    pub(super) fn from_cell(&self) -> i64 {
+    pub(super) fn start_cell(&self) -> i64 {
         cell_of(self.section.from)
     }
 
-    pub(super) fn to_cell(&self) -> i64 {
+    pub(super) fn end_cell(&self) -> i64 {
         cell_of(self.section.to)
     }
 }

@@ -26,9 +26,8 @@ impl<'a> Draft<'a> {
 
     /// Adds an event.
     pub(super) fn push(&mut self, event: Event) {
-        match &event {
-            Event::Offered { claim, .. } | Event::ClaimEnded { claim, .. } => self.left.extend(self.state.place(*claim)),
-            _ => {}
+        if let Event::Offered { claim, .. } | Event::ClaimEnded { claim, .. } = &event {
+            self.left.extend(self.state.place(*claim));
         }
         let meta = EventMeta { seq: self.state.seq.next(), at: self.ctx.at, by: self.ctx.author, command: None };
         self.state.evolve(&meta, &event);

@@ -59,7 +59,7 @@ async fn put_listings(connection: &mut SqliteConnection, parts: &[&Part<'_>]) ->
             row.push_bind(it.section.from_stop.0).push_bind(it.section.to_stop.0);
             row.push_bind(it.section.from.lat()).push_bind(it.section.from.lon());
             row.push_bind(it.section.to.lat()).push_bind(it.section.to.lon());
-            row.push_bind(it.from_cell()).push_bind(it.to_cell()).push_bind(i64::from(it.section.seats));
+            row.push_bind(it.start_cell()).push_bind(it.end_cell()).push_bind(i64::from(it.section.seats));
         });
         // Without a WHERE, SQLite takes the ON of the conflict for that of the join.
         sql.push(
