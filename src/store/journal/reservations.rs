@@ -8,6 +8,7 @@ use crate::store::{Db, DbKind, StoreError};
 use crate::{db_tx, db_write};
 use tripsync_actors::ports::RESERVED_FOR;
 use tripsync_domain::{Quota, RoomId, Timestamp, UserId};
+use uuid::Uuid;
 
 pub(super) async fn reserve(db: &Db, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, StoreError> {
     let forgotten = now.as_ms().saturating_sub(i64::try_from(RESERVED_FOR.as_millis()).unwrap_or(i64::MAX));
@@ -22,25 +23,21 @@ pub(super) async fn reserve(db: &Db, room: RoomId, user: UserId, quota: Quota, n
             .bind(forgotten)
             .execute(&mut *tx)
             .await?;
-        sqlx::query(
+        // Returned is what is new and what was there.
+        let reserved: Option<Uuid> = sqlx::query_scalar(
             "INSERT INTO reservations (user_id, what, room, at) SELECT $1, $2, $3, $4 \
              WHERE (SELECT count(*) FROM reservations WHERE user_id = $1 AND what = $2 AND room <> $3) < $5 \
-             ON CONFLICT (user_id, what, room) DO NOTHING",
+             OR EXISTS (SELECT 1 FROM reservations WHERE user_id = $1 AND what = $2 AND room = $3) \
+             ON CONFLICT (user_id, what, room) DO UPDATE SET at = reservations.at RETURNING room",
         )
         .bind(user.0)
         .bind(quota.what)
         .bind(room.0)
         .bind(now.as_ms())
         .bind(i64::from(quota.max))
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-        let found: i64 = sqlx::query_scalar("SELECT count(*) FROM reservations WHERE user_id = $1 AND what = $2 AND room = $3")
-            .bind(user.0)
-            .bind(quota.what)
-            .bind(room.0)
-            .fetch_one(&mut *tx)
-            .await?;
-        found > 0
+        reserved.is_some()
     });
     Ok(reserved)
 }
