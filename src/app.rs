@@ -22,6 +22,8 @@ use tokio_util::task::TaskTracker;
 use tripsync_actors::ports::Clock;
 
 mod lock;
+mod matching;
+mod outbox;
 mod rooms;
 
 pub use rooms::Rooms;
@@ -176,6 +178,7 @@ fn serve(
     accepting.spawn(Arc::clone(&app.live).follow_revoked(app.auth.clone(), closing.clone()));
     accepting.spawn(app.auth.clone().follow_revoked(closing.clone()));
     accepting.spawn(app.auth.clone().sweep(closing.clone()));
+    accepting.spawn(outbox::run(Arc::clone(&app), closing.clone()));
     accepting.close();
     Running { closing, http: http.1, metrics: metrics_at, app, accepting, shutdown, _lock: lock }
 }

@@ -8,6 +8,7 @@ use crate::store::{Db, DbKind};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tripsync_actors::hub::Hub;
 use tripsync_actors::ports::Clock;
 use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
@@ -56,6 +57,12 @@ impl Rooms {
             .await
             .map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
         Ok(Self { engine, hub, journal })
+    }
+
+    /// Is told whenever events have left tasks.
+    #[must_use]
+    pub fn tasks(&self) -> Arc<Notify> {
+        self.journal.tasks()
     }
 
     /// Lets every room finish what is decided and keep a snapshot, then closes the journal. To be called when nobody sends

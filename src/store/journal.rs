@@ -21,9 +21,11 @@ use async_trait::async_trait;
 use batch::Part;
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tripsync_actors::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Quota, RoomId, Seq, Timestamp, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Projection, Quota, RoomId, Seq, Timestamp, UserId};
 use uuid::Uuid;
 
 /// How a journal uses its database.
@@ -47,6 +49,8 @@ impl Default for JournalOptions {
 /// The [`Journal`] on a database; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DbJournal {
+    /// Told when an append has left tasks.
+    tasks: Arc<Notify>,
     db: Db,
     appender: Appender,
     options: JournalOptions,
@@ -69,7 +73,13 @@ impl DbJournal {
             Db::Postgres(pool) => Appender::Postgres(postgres::Appender::new(pool, &options)),
             Db::Sqlite(sqlite) => Appender::Sqlite(sqlite::Appender::new(sqlite)),
         };
-        Self { db: db.clone(), appender, options }
+        Self { tasks: Arc::default(), db: db.clone(), appender, options }
+    }
+
+    /// Is told whenever an append has left tasks; also when nobody was waiting, so that the next wait ends at once.
+    #[must_use]
+    pub fn tasks(&self) -> Arc<Notify> {
+        Arc::clone(&self.tasks)
     }
 
     /// Waits for running appends, then closes the connections that are the journal's own. The [`Db`] stays open.
@@ -215,6 +225,10 @@ impl Journal for DbJournal {
                     *result = Err(*why);
                 }
             }
+        }
+        let leaves_task = |part: &Append| part.projections.iter().any(|projection| matches!(projection, Projection::Task { .. }));
+        if batch.iter().any(leaves_task) {
+            self.tasks.notify_one();
         }
         Ok(results)
     }

@@ -93,6 +93,8 @@ pub struct Hit {
     pub room: RoomId,
     /// Whose it is.
     pub owner: UserId,
+    /// Who may find it; none: everybody.
+    pub group: Option<Group>,
     /// When it begins.
     pub at: Timestamp,
     /// What a seat costs.
@@ -166,10 +168,28 @@ pub async fn search(db: &Db, search: &Search<'_>, after: Option<HitCursor>, limi
     Ok(Found { hits: hits.into_iter().map(|(_, hit)| hit).collect(), more, complete })
 }
 
+/// What a room is listed as: its kind and its sections, each at no distance. `None`: it is not listed.
+///
+/// # Errors
+/// As for any query.
+pub async fn listed(db: &Db, room: RoomId) -> Result<Option<(String, Vec<Hit>)>, StoreError> {
+    let kind: Option<String> = db_read!(db, |pool| {
+        sqlx::query_scalar("SELECT kind FROM listings WHERE room = $1 LIMIT 1").bind(room.0).fetch_optional(pool).await
+    })?;
+    let Some(kind) = kind else { return Ok(None) };
+    let rows: Vec<Row> = db_read!(db, |pool| {
+        let sql = "SELECT room, owner, group_name, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, seats \
+                   FROM listings WHERE room = $1 ORDER BY idx";
+        sqlx::query_as(sql).bind(room.0).fetch_all(pool).await
+    })?;
+    Ok(Some((kind, rows.into_iter().map(|row| row.hit(0.0, Some(0.0))).collect::<Result<_, _>>()?)))
+}
+
 #[derive(FromRow)]
 struct Row {
     room: Uuid,
     owner: Uuid,
+    group_name: Option<String>,
     at: i64,
     price_minor: Option<i64>,
     currency: Option<String>,
@@ -216,7 +236,7 @@ fn candidates_sql(search: &Search<'_>) -> String {
         format!("AND {column} IN ({})", text(&to))
     });
     format!(
-        "SELECT room, owner, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, seats FROM listings \
+        "SELECT room, owner, group_name, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, seats FROM listings \
          WHERE seats > 0 AND from_cell IN ({}) {} AND owner <> $1 AND (group_name IS NULL OR group_name = $2) \
          AND at >= $3 AND at <= $4 AND seats >= $5 AND ($6 IS NULL OR kind = $6) \
          AND ($7 IS NULL OR price_minor IS NULL OR (price_minor <= $7 AND currency = $8)) ORDER BY at, room, idx LIMIT $9",
@@ -228,16 +248,26 @@ fn candidates_sql(search: &Search<'_>) -> String {
 impl Row {
     /// The section as it was found; `None` when it is too far away.
     fn judged(self, search: &Search<'_>) -> Result<Option<Hit>, StoreError> {
-        let (from, to) = (position(self.from_lat, self.from_lon)?, position(self.to_lat, self.to_lon)?);
+        let (from, to) = self.ends()?;
         let Some(from_m) = search.from.distance(from) else { return Ok(None) };
         let to_m = match search.to.map(|near| near.distance(to)) {
             None => None,
             Some(Some(to_m)) => Some(to_m),
             Some(None) => return Ok(None),
         };
-        Ok(Some(Hit {
+        self.hit(from_m, to_m).map(Some)
+    }
+
+    fn ends(&self) -> Result<(Position, Position), StoreError> {
+        Ok((position(self.from_lat, self.from_lon)?, position(self.to_lat, self.to_lon)?))
+    }
+
+    fn hit(self, from_m: f64, to_m: Option<f64>) -> Result<Hit, StoreError> {
+        let (from, to) = self.ends()?;
+        Ok(Hit {
             room: RoomId(self.room),
             owner: UserId(self.owner),
+            group: self.group_name.as_deref().map(Group::new).transpose().map_err(StoreError::decode)?,
             at: Timestamp::from_ms(self.at),
             price: price(self.price_minor, self.currency.as_deref())?,
             from_stop: ItemId(self.from_stop),
@@ -247,7 +277,7 @@ impl Row {
             to,
             to_m,
             seats: u8::try_from(self.seats).map_err(StoreError::decode)?,
-        }))
+        })
     }
 }
 
