@@ -156,6 +156,27 @@ impl Engine {
         registry::room(&self.shared, &self.supervisor, room).await
     }
 
+    /// The same for a room that may be the user's own, which is made when it is asked for first.
+    ///
+    /// # Errors
+    /// As [`Engine::room`].
+    pub async fn room_for(&self, room: RoomId, user: UserId) -> Result<RoomRef, Rejection> {
+        match self.room(room).await {
+            Err(refused) if refused.code == ErrorCode::NotFound => {
+                let Some((kind, command)) = self.shared.registry.own_room(room, user) else { return Err(refused) };
+                let made = self.shared.journal.create(room, kind, self.shared.clock.now()).await;
+                made.map_err(|error| unavailable(&error))?;
+                let server = UserCard { user: UserId::ROOM, name: String::new(), group: None };
+                match self.call(room, server, &command, CallOptions::default()).await {
+                    // Somebody else was faster.
+                    Err(refused) if refused.code != ErrorCode::AlreadyExists => Err(refused),
+                    Ok(_) | Err(_) => self.room(room).await,
+                }
+            }
+            found => found,
+        }
+    }
+
     /// Makes a room with its first command.
     ///
     /// Calling it again with the same room and command identity answers as the first time.
@@ -292,8 +313,8 @@ impl Engine {
 
 #[async_trait::async_trait]
 impl crate::session::Rooms for Engine {
-    async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection> {
-        Self::room(self, room).await
+    async fn room(&self, room: RoomId, user: UserId) -> Result<RoomRef, Rejection> {
+        self.room_for(room, user).await
     }
 
     async fn cards(&self, users: &[UserId]) -> Result<Vec<UserCard>, Rejection> {

@@ -53,6 +53,10 @@ impl RoomKind for Inbox {
         state.evolve(meta, event);
     }
 
+    fn own_room(user: UserId) -> Option<(RoomId, Command)> {
+        Some((Self::room_of(user), Command::Open(Open { user: Some(user) })))
+    }
+
     fn deadline(state: &State) -> Option<Timestamp> {
         state.ride.as_ref().map(|ride| ride.until)
     }

@@ -45,6 +45,11 @@ pub trait RoomKind: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The room of this kind that a user has of their own, and the command that makes it; it is made when it is asked for first.
+    fn own_room(_: UserId) -> Option<(RoomId, Self::Command)> {
+        None
+    }
+
     /// A bound on something over all rooms that an accepted command may count against. Reserved before it is judged;
     /// [`Projection::Reserved`] makes it last, [`Projection::Released`] gives it back, and so does a refusal.
     fn quota(_: &Self::Command) -> Option<Quota> {

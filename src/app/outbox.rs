@@ -1,8 +1,8 @@
 //! Does what rooms have left to do outside of them: delivers to inboxes, looks for matches.
 //!
-//! Promises: what an event promised is done at least once after it, also after a crash, and in the order of the events for each
-//! inbox; an item is in an inbox once, because each delivery has an identity of its own ([`Inbox`]). What fails is tried again later and holds up
-//! nobody else. Knows nothing of what items say.
+//! Promises: what an event promised is done at least once after it, also after a crash; an item is in an inbox once, because each
+//! delivery has an identity of its own. Items come in the order of the events, except those that had to be tried again, which come
+//! later and hold up nobody. Knows nothing of what items say.
 
 use super::{App, matching};
 use crate::store::StoreError;
@@ -110,10 +110,8 @@ pub(super) async fn deliver(engine: &Engine, user: UserId, id: ItemId, item: Val
     let options = CallOptions { id: Some((ClientId(id.0), CommandNumber(1))), ..CallOptions::default() };
     let mut delivered = engine.call(room, server(), &command, options).await;
     if delivered.as_ref().is_err_and(|refused| refused.code == ErrorCode::NotFound) {
-        match engine.create::<Inbox>(room, server(), &json!({"type": "open", "user": user}), None).await {
-            Err(refused) if refused.code != ErrorCode::AlreadyExists => return Err(refused),
-            Ok(_) | Err(_) => delivered = engine.call(room, server(), &command, options).await,
-        }
+        engine.room_for(room, user).await?;
+        delivered = engine.call(room, server(), &command, options).await;
     }
     match delivered {
         // Said before in other words: names and distances may have changed since.

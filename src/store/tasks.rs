@@ -14,8 +14,9 @@ use uuid::Uuid;
 /// Tasks that are taken at once at most.
 pub const PAGE_TASKS_MAX: u32 = 100;
 
-/// How long a taken task is hidden from others. Longer than a page of tasks takes, waiting for rooms to be restored included.
-pub const TAKEN_FOR: Duration = Duration::from_secs(60);
+/// How long a taken task is hidden from others, and so how late it is done when its taker dies. A page that takes longer, with a database
+/// that hangs, may be done twice, which is harmless.
+pub const TAKEN_FOR: Duration = Duration::from_secs(10);
 
 /// The pause after the first failure; it doubles with each further one, up to [`PAUSE_MAX`].
 pub const PAUSE_MIN: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@ mod crash;
 mod drain;
 mod frozen;
 mod hostile;
+mod inbox;
 mod journal;
 mod mixed;
 mod people;

@@ -11,12 +11,14 @@ use crate::room::{RoomActor, RoomMsg, Start, StartError};
 use futures_util::future::{BoxFuture, FutureExt, Shared as SharedFuture};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorCell, ActorId, ActorRef, ActorStatus, SpawnErr};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
-use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind};
+use tripsync_domain::command::to_wire;
+use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind, UserId};
 
 /// A failing room rests at most this long.
 const QUARANTINE_MAX: Duration = Duration::from_secs(300);
@@ -27,6 +29,11 @@ type Spawned = BoxFuture<'static, Result<ActorRef<RoomMsg>, SpawnErr>>;
 struct Kind {
     info: &'static KindInfo,
     spawn: fn(Start, ActorCell) -> Spawned,
+    own_room: fn(UserId) -> Option<(RoomId, Value)>,
+}
+
+fn own_room<K: RoomKind>(user: UserId) -> Option<(RoomId, Value)> {
+    K::own_room(user).map(|(room, command)| (room, to_wire(&command)))
 }
 
 /// The kinds of rooms that an engine serves.
@@ -39,7 +46,7 @@ impl Kinds {
     pub fn with<K: RoomKind>(mut self) -> Self {
         const { assert!(!K::KIND.is_empty(), "a kind has a tag") };
         let info: &'static KindInfo = &const { kind_info::<K>() };
-        self.0.insert(K::KIND, Kind { info, spawn: spawn::<K> });
+        self.0.insert(K::KIND, Kind { info, spawn: spawn::<K>, own_room: own_room::<K> });
         self
     }
 }
@@ -113,6 +120,11 @@ impl Registry {
     /// Rooms in memory.
     pub(crate) fn len(&self) -> usize {
         self.rooms.lock().actors.len()
+    }
+
+    /// The kind that a user's own room is of, and the command that makes it; `None` for every other room.
+    pub(crate) fn own_room(&self, room: RoomId, user: UserId) -> Option<(&'static str, Value)> {
+        self.kinds.0.iter().find_map(|(kind, known)| (known.own_room)(user).filter(|own| own.0 == room).map(|own| (*kind, own.1)))
     }
 
     /// Whether rooms are not started any more.

@@ -13,11 +13,11 @@ use uuid::Uuid;
 /// The futures may be dropped before they are done.
 #[async_trait]
 pub trait Rooms: Send + Sync + 'static {
-    /// The live room, started if need be.
+    /// The live room that a user asks for, started if need be; and made, if it is the user's own.
     ///
     /// # Errors
     /// What the client is told.
-    async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection>;
+    async fn room(&self, room: RoomId, user: UserId) -> Result<RoomRef, Rejection>;
 
     /// The cards of those users that exist and are active.
     ///

@@ -49,7 +49,7 @@ impl Session {
             let text = format!("a socket holds at most {rooms_max} rooms; leave one first");
             return self.complain(Rejection::new(ErrorCode::TooManyRooms, text), Some(About { room, n: None }));
         }
-        let work = look_for(&self.shared, room, 1, Duration::ZERO);
+        let work = look_for(&self.shared, (room, self.info.card.user), 1, Duration::ZERO);
         self.places.push(Place {
             room,
             address: None,
@@ -220,7 +220,7 @@ impl Session {
         place.cursor = Arc::default();
         place.seat = Seat::new(Arc::clone(&self.sink), Arc::clone(&self.control));
         let attempts = if place.returning { RETURN_ATTEMPTS } else { 2 };
-        place.work = Some(look_for(&self.shared, place.room, attempts, delay));
+        place.work = Some(look_for(&self.shared, (place.room, self.info.card.user), attempts, delay));
         metrics::counter!("tripsync_session_rejoins_total").increment(1);
     }
 
@@ -296,14 +296,14 @@ impl Session {
 }
 
 /// Gets a room, after a delay and with some attempts, each with a limit.
-fn look_for(shared: &Arc<Shared>, room: RoomId, attempts: u32, delay: Duration) -> Work {
+fn look_for(shared: &Arc<Shared>, (room, user): (RoomId, UserId), attempts: u32, delay: Duration) -> Work {
     let shared = Arc::clone(shared);
     Box::pin(async move {
         if !delay.is_zero() {
             sleep(delay).await;
         }
         for attempt in 1.. {
-            let rejection = match timeout(shared.limits.wait, shared.rooms.room(room)).await {
+            let rejection = match timeout(shared.limits.wait, shared.rooms.room(room, user)).await {
                 Ok(Ok(address)) => return Done::Found(Ok(address)),
                 Ok(Err(rejection)) => rejection,
                 Err(_) => Rejection::new(ErrorCode::Retry, "the room did not open in time").retry_after_ms(1_000),

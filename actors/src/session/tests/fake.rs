@@ -159,7 +159,7 @@ pub(super) struct FakeRooms {
 
 #[async_trait]
 impl Rooms for FakeRooms {
-    async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection> {
+    async fn room(&self, room: RoomId, _: UserId) -> Result<RoomRef, Rejection> {
         *self.asked.lock() += 1;
         if self.stuck.lock().contains(&room) {
             std::future::pending::<()>().await;
