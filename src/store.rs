@@ -19,6 +19,7 @@ pub mod rooms;
 pub mod search;
 mod sqlite;
 pub mod tasks;
+pub mod watches;
 
 pub use error::StoreError;
 pub use migrate::SchemaState;

@@ -3,6 +3,7 @@
 //! A new kind of room is one folder of rules that implements [`RoomKind`] and one line in the engine's registry.
 
 use crate::geo::Position;
+use crate::inbox::SavedSearch;
 use crate::money::Money;
 use crate::presence::PresenceState;
 use crate::{ClientId, CommandNumber, Group, ItemId, Rejection, RoomId, Seq, Timestamp, UserId};
@@ -346,6 +347,18 @@ pub enum Task {
     },
     /// Look for what matches the room's listing, and tell both sides.
     Match {},
+    /// Tell the user of later listings that this search finds; in place of the search with the same id.
+    Watch {
+        /// Whose search.
+        user: UserId,
+        /// What is looked for.
+        search: Box<SavedSearch>,
+    },
+    /// Tell the user of such listings no more.
+    Unwatch {
+        /// The search's id.
+        search: ItemId,
+    },
 }
 
 /// What a search by area finds.

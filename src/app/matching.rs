@@ -1,16 +1,17 @@
-//! Who goes the same way: ride requests with each other and with open pools.
+//! Who goes the same way: ride requests with each other and with open pools, and new pools with the searches that people keep.
 //!
 //! Two match when both their starts and both their destinations are within 5 km of each other (great circle), they are of the same group, and
 //! their times fit: ride requests while both live, a pool when it departs within the hour. Both sides are told, once per pair.
 
 use super::App;
 use super::outbox::deliver;
-use crate::store::StoreError;
 use crate::store::search::{self, Hit, Near, RADIUS_DEFAULT_M, Search};
 use crate::store::tasks::TaskKey;
+use crate::store::{StoreError, watches};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tripsync_domain::inbox::SavedSearch;
 use tripsync_domain::inbox::limits::RIDE_LIVES;
 use tripsync_domain::{ErrorCode, Inbox, ItemId, Pool, Rejection, RoomId, RoomKind, Timestamp, UserCard, UserId};
 use uuid::Uuid;
@@ -25,8 +26,8 @@ const MATCHES_MAX: u32 = 20;
 pub(super) async fn find(app: &App, TaskKey { room, .. }: TaskKey) -> Result<(), Rejection> {
     let Some((kind, sections)) = search::listed(&app.db, room).await.map_err(unavailable)? else { return Ok(()) };
     let mut best: BTreeMap<RoomId, (Hit, Hit)> = BTreeMap::new();
-    for ours in sections {
-        for theirs in counterparts(app, &kind, &ours).await.map_err(unavailable)? {
+    for ours in &sections {
+        for theirs in counterparts(app, &kind, ours).await.map_err(unavailable)? {
             let nearer = |(_, known): &(Hit, Hit)| theirs.cursor() < known.cursor();
             if best.get(&theirs.room).is_none_or(nearer) {
                 best.insert(theirs.room, (ours.clone(), theirs));
@@ -36,7 +37,55 @@ pub(super) async fn find(app: &App, TaskKey { room, .. }: TaskKey) -> Result<(),
     for (ours, theirs) in best.into_values() {
         tell(app, &kind, &ours, &theirs).await?;
     }
+    if kind == Pool::KIND { tell_watchers(app, &sections).await } else { Ok(()) }
+}
+
+/// Keeps a search for later pools, or drops it.
+pub(super) async fn watch(
+    app: &App,
+    TaskKey { room, seq, .. }: TaskKey,
+    user: UserId,
+    id: ItemId,
+    search: Option<&SavedSearch>,
+) -> Result<(), Rejection> {
+    watches::put(&app.db, room, id, seq, user, search).await.map_err(unavailable)
+}
+
+/// Tells those whose kept searches find a new pool; once each, for the section that was looked at first.
+async fn tell_watchers(app: &App, sections: &[Hit]) -> Result<(), Rejection> {
+    let mut told = BTreeMap::new();
+    for ours in sections {
+        for (user, search) in watches::along(&app.db, ours.from, ours.to).await.map_err(unavailable)? {
+            let in_time = search.after.is_none_or(|after| ours.at >= after) && search.before.is_none_or(|before| ours.at <= before);
+            if in_time && user != ours.owner && search.seats <= ours.seats && affordable(ours, &search) {
+                told.entry(user).or_insert((ours, search));
+            }
+        }
+    }
+    let users: Vec<UserId> = told.keys().copied().chain(sections.first().map(|ours| ours.owner)).collect();
+    let cards = app.rooms.engine.cards(&users).await?;
+    for (user, (ours, search)) in told {
+        let card = |user: UserId| cards.iter().find(|card| card.user == user);
+        let (Some(watcher), Some(owner)) = (card(user), card(ours.owner)) else { continue };
+        if ours.group.is_some() && ours.group != watcher.group {
+            continue;
+        }
+        let id = ItemId(Uuid::new_v5(&user.0, format!("found/{}", ours.room).as_bytes()));
+        let near = (search.from.position.distance_m(ours.from), search.to.position.distance_m(ours.to));
+        let mut item = item(ours, Pool::KIND, owner, near);
+        item["search"] = json!(search.id);
+        item["text"] = json!(format!("{} offers a ride that your search “{}” finds", owner.name, search.name));
+        deliver(&app.rooms.engine, user, id, item).await?;
+    }
     Ok(())
+}
+
+/// Whether a seat costs at most what the search says; what is for nothing does.
+fn affordable(ours: &Hit, search: &SavedSearch) -> bool {
+    match (ours.price, search.price_max) {
+        (Some(price), Some(max)) => price.currency == max.currency && price.minor <= max.minor,
+        (None, _) | (_, None) => true,
+    }
 }
 
 /// What goes the way of a section.

@@ -58,7 +58,7 @@ async fn work(app: &App) -> Result<usize, StoreError> {
     for task in taken {
         match &task.task {
             Task::Deliver { user, .. } => lines.entry(*user).or_default().push(task),
-            Task::Match {} => matches.push(vec![task]),
+            Task::Watch { .. } | Task::Unwatch { .. } | Task::Match {} => matches.push(vec![task]),
         }
     }
     let lines = lines.into_values().chain(matches).map(|line| do_line(app, line));
@@ -75,6 +75,8 @@ async fn do_line(app: &App, line: Vec<Taken>) -> Vec<TaskKey> {
         let outcome = match task {
             Task::Deliver { user, item } => deliver(&app.rooms.engine, user, item_id(key), item).await,
             Task::Match {} => matching::find(app, key).await,
+            Task::Watch { user, search } => matching::watch(app, key, user, search.id, Some(&search)).await,
+            Task::Unwatch { search } => matching::watch(app, key, UserId::ROOM, search, None).await,
         };
         match outcome {
             Ok(()) => done.push(key),

@@ -11,6 +11,7 @@
 mod cells;
 
 pub use cells::cell_of;
+pub(super) use cells::cover;
 
 use super::{Db, StoreError};
 use crate::db_read;

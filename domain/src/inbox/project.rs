@@ -28,7 +28,14 @@ pub(super) fn project(state: &State, events: &[(EventMeta, Event)]) -> Vec<Proje
                 }
             }
             Event::RideEnded { .. } => out.push(Projection::Unlisted),
-            Event::ReadMarked { .. } | Event::SearchSaved { .. } | Event::SearchDeleted { .. } | Event::Unknown => {}
+            Event::SearchSaved { search } => {
+                let task = state.user.map(|user| Task::Watch { user, search: search.clone() });
+                out.extend(task.map(|task| Projection::Task { seq: meta.seq, index: 0, task }));
+            }
+            Event::SearchDeleted { search } => {
+                out.push(Projection::Task { seq: meta.seq, index: 0, task: Task::Unwatch { search: *search } });
+            }
+            Event::ReadMarked { .. } | Event::Unknown => {}
         }
     }
     out

@@ -20,7 +20,7 @@ pub fn cell_of(position: Position) -> i64 {
 
 /// The cells that have points within `radius_m` of a position, at least; nearest first, but for ties. Right over the antimeridian,
 /// at the poles and around the twelve pentagons, because it goes from neighbour to neighbour and asks for distances on the sphere.
-pub(super) fn cover(position: Position, radius_m: f64) -> Vec<i64> {
+pub(in crate::store) fn cover(position: Position, radius_m: f64) -> Vec<i64> {
     let origin = cell(position);
     let mut seen = HashSet::from([origin]);
     let mut cover = vec![origin];
