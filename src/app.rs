@@ -25,6 +25,7 @@ mod lock;
 mod matching;
 mod outbox;
 mod rooms;
+pub mod sharing;
 
 pub use rooms::Rooms;
 
