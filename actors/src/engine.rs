@@ -8,7 +8,7 @@ mod supervisor;
 pub(crate) use registry::Registry;
 #[cfg(test)]
 pub(crate) use room_ref::KindInfo;
-pub use room_ref::{Gone, Needs, ParsedFor, RoomRef};
+pub use room_ref::{Gone, Needs, ParsedFor, Ready, RoomRef};
 
 use crate::config::EngineConfig;
 use crate::lane::Lanes;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use supervisor::Supervisor;
 use tokio::sync::oneshot;
-use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, Quota, Rejection, RoomId, RoomKind, Seq, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, Rejection, RoomId, RoomKind, Seq, UserCard, UserId};
 
 pub use registry::Kinds;
 
@@ -200,6 +200,7 @@ impl Engine {
             base: None,
             new_id: tripsync_domain::ItemId(self.new_id()),
             users: &users,
+            reserved: true,
         };
         K::decide(&K::State::default(), &ctx, &parsed)?;
         self.shared.journal.create(room, K::KIND, self.shared.clock.now()).await.map_err(|error| unavailable(&error))?;
@@ -216,10 +217,10 @@ impl Engine {
             let address = self.room(room).await?;
             let (command, needs) = address.parse(command)?;
             let permits = vec![address.admit()?];
-            let users = self.prepare(room, author.user, &needs).await?;
+            let ready = self.prepare(room, author.user, &needs).await?;
             let (reply, answer) = oneshot::channel();
             let from = From::Caller { author: author.clone(), reply };
-            let op = Op { from, id, command, base, if_match, users, permits };
+            let op = Op { from, id, command, base, if_match, ready, permits };
             if address.tell(RoomMsg::Op(op)).is_err() {
                 continue;
             }
@@ -288,18 +289,17 @@ impl Engine {
     /// Gets ready what a command needs: cards, and a reservation of what it counts against.
     ///
     /// # Errors
-    /// `limit_reached` when the author has as many as allowed already; `retry` when the database cannot answer.
-    pub async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection> {
+    /// `retry` when the database cannot answer.
+    pub async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Ready, Rejection> {
         let users = self.cards(&needs.users).await?;
-        if let Some(quota) = needs.quota {
-            let reserved = self.shared.journal.reserve(room, author, quota, self.shared.clock.now()).await;
-            if !reserved.map_err(|error| unavailable(&error))? {
-                let Quota { what, max } = quota;
-                let message = format!("You have {max} {} already, which is as many as one may have at once", what.replace('_', " "));
-                return Err(Rejection::new(ErrorCode::LimitReached, message));
+        let reserved = match needs.quota {
+            None => true,
+            Some(quota) => {
+                let reserved = self.shared.journal.reserve(room, author, quota, self.shared.clock.now()).await;
+                reserved.map_err(|error| unavailable(&error))?
             }
-        }
-        Ok(users)
+        };
+        Ok(Ready { users, reserved })
     }
 
     /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot and ends. Answers whether all
@@ -321,7 +321,7 @@ impl crate::session::Rooms for Engine {
         Self::cards(self, users).await
     }
 
-    async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection> {
+    async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Ready, Rejection> {
         Self::prepare(self, room, author, needs).await
     }
 }

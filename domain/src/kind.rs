@@ -51,8 +51,8 @@ pub trait RoomKind: Send + Sync + 'static {
         None
     }
 
-    /// A bound on something over all rooms that an accepted command may count against. Reserved before it is judged;
-    /// [`Projection::Reserved`] makes it last, [`Projection::Released`] gives it back, and so does a refusal.
+    /// A bound on something over all rooms that an accepted command may count against. Reserved before it is judged, as [`Ctx::reserved`]
+    /// tells; [`Projection::Reserved`] makes it last, [`Projection::Released`] gives it back, and so does a refusal.
     fn quota(_: &Self::Command) -> Option<Quota> {
         None
     }
@@ -120,6 +120,8 @@ pub struct Ctx<'a> {
     pub new_id: ItemId,
     /// The users that [`RoomKind::users_needed`] named, as far as they exist, and always the author.
     pub users: &'a [UserCard],
+    /// Whether [`RoomKind::quota`] had room for the command; true for commands that need none.
+    pub reserved: bool,
 }
 
 impl Ctx<'_> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tripsync_domain::command::{fingerprint, parse};
-use tripsync_domain::{ErrorCode, Quota, Rejection, RoomId, RoomKind, UserId};
+use tripsync_domain::{ErrorCode, Quota, Rejection, RoomId, RoomKind, UserCard, UserId};
 
 /// A live room's address. Cheap to clone; goes stale when the room rests, fails or moves ([`Gone`]), after which a new one is got from the
 /// engine.
@@ -29,6 +29,21 @@ pub struct Needs {
     pub users: Vec<UserId>,
     /// A bound over all rooms that it counts against.
     pub quota: Option<Quota>,
+}
+
+/// What was got ready for a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Cards of the users that it names, as far as they exist.
+    pub users: Vec<UserCard>,
+    /// Whether what it counts against had room; true when it counts against nothing.
+    pub reserved: bool,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self { users: Vec::new(), reserved: true }
+    }
 }
 
 impl Needs {

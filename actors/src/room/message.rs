@@ -1,5 +1,6 @@
 //! What one says to a room's actor.
 
+use crate::engine::Ready;
 use crate::lane::Committed;
 use crate::ports::{Detached, SessionSink, StoredCommand};
 use crate::room::clients::ClientKey;
@@ -179,8 +180,8 @@ pub struct Op {
     pub base: Option<Seq>,
     /// Refuse with `stale` unless the room is at exactly this seq.
     pub if_match: Option<Seq>,
-    /// Cards of the users that the command names, as far as they exist.
-    pub users: Vec<UserCard>,
+    /// What the command needed of the world.
+    pub ready: Ready,
     /// Held until the command is answered: the session's and the room's bounds on what is in flight.
     pub permits: Vec<OwnedSemaphorePermit>,
 }

@@ -1,6 +1,7 @@
 //! Commands: recognised, judged, answered.
 
 use super::{Phase, Room};
+use crate::engine::Ready;
 use crate::frame::{Frame, frame_of};
 use crate::lane::Committed;
 use crate::ports::{Refusal, StoredCommand};
@@ -173,7 +174,7 @@ impl<K: RoomKind> Room<K> {
     fn judge(&mut self, op: Op, author: UserCard) {
         let fingerprint = op.command.fingerprint;
         let identity = op.id.map(|(client, n)| Identity { client, n, fingerprint });
-        let Op { from, id, command: Parsed { command, quota, .. }, base, if_match, mut users, permits } = op;
+        let Op { from, id, command: Parsed { command, quota, .. }, base, if_match, ready: Ready { mut users, reserved }, permits } = op;
         let asker = Asker { user: author.user, from, id, quota, permits };
         if !self.expire() {
             self.answer(asker, Err(retry()));
@@ -190,8 +191,15 @@ impl<K: RoomKind> Room<K> {
         } else if let Ok(command) = command.downcast::<K::Command>() {
             let user = author.user;
             users.push(author);
-            let mut ctx =
-                Ctx { room: self.id, author: user, at: self.shared.clock.now(), base, new_id: ItemId(self.shared.new_id()), users: &users };
+            let mut ctx = Ctx {
+                room: self.id,
+                author: user,
+                at: self.shared.clock.now(),
+                base,
+                new_id: ItemId(self.shared.new_id()),
+                users: &users,
+                reserved,
+            };
             self.log.judge(&mut ctx, &command, identity)
         } else {
             Verdict::Refused(internal())

@@ -1,6 +1,6 @@
 //! A session's place in one room.
 
-use crate::engine::RoomRef;
+use crate::engine::{Ready, RoomRef};
 use crate::frame::Frame;
 use crate::ports::{Detached, Sent, SessionSink};
 use crate::room::Cursor;
@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::Position;
-use tripsync_domain::{CommandNumber, Rejection, RoomId, Seq, UserCard};
+use tripsync_domain::{CommandNumber, Rejection, RoomId, Seq};
 
 /// What a room writes to: the session's sink, with a memory of whether this very joining is over.
 ///
@@ -70,8 +70,8 @@ pub(crate) type Work = BoxFuture<'static, Done>;
 pub(crate) enum Done {
     /// The room was got, or not.
     Found(Result<RoomRef, Rejection>),
-    /// The users that the first waiting command names.
-    Cards(Result<Vec<UserCard>, Rejection>),
+    /// What the first waiting command needs.
+    Ready(Result<Ready, Rejection>),
 }
 
 /// A command that has not reached the room yet.
@@ -81,8 +81,8 @@ pub(crate) struct Waiting {
     pub(crate) base: Option<Seq>,
     /// Its share of what the session may have unanswered; moves on with the command.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
-    /// The users that it names, once looked up.
-    pub(crate) users: Option<Vec<UserCard>>,
+    /// What it needs, once that is got ready.
+    pub(crate) ready: Option<Ready>,
     /// Whether a room was gone when the command came to it.
     pub(crate) tried: bool,
 }

@@ -1,6 +1,6 @@
 //! What a session needs of the world.
 
-use crate::engine::{Needs, RoomRef};
+use crate::engine::{Needs, Ready, RoomRef};
 use crate::ports::Clock;
 use crate::session::SessionLimits;
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ pub trait Rooms: Send + Sync + 'static {
     ///
     /// # Errors
     /// What the client is told.
-    async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection>;
+    async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Ready, Rejection>;
 }
 
 /// Judges fresh access tokens.

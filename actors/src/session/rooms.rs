@@ -92,7 +92,7 @@ impl Session {
             let text = "too many commands are unanswered; send it again later under the same number";
             return self.reject(room, n, Rejection::new(ErrorCode::Overloaded, text).retry_after_ms(250));
         };
-        self.places[index].waiting.push_back(Waiting { n, cmd, base, permit: Some(permit), users: None, tried: false });
+        self.places[index].waiting.push_back(Waiting { n, cmd, base, permit: Some(permit), ready: None, tried: false });
         self.pump(index);
     }
 
@@ -150,14 +150,14 @@ impl Session {
                 Ok(())
             }
             Done::Found(Err(rejection)) => self.not_entered(index, rejection),
-            Done::Cards(Ok(users)) => {
+            Done::Ready(Ok(ready)) => {
                 if let Some(first) = place.waiting.front_mut() {
-                    first.users = Some(users);
+                    first.ready = Some(ready);
                 }
                 self.pump(index);
                 Ok(())
             }
-            Done::Cards(Err(rejection)) => {
+            Done::Ready(Err(rejection)) => {
                 let (room, first) = (place.room, place.waiting.pop_front());
                 if let Some(first) = first {
                     self.reject(room, first.n, rejection);
@@ -249,7 +249,7 @@ impl Session {
         let place = &mut self.places[index];
         let (Some(address), Some(first)) = (&place.address, place.waiting.front_mut()) else { return Ok(Next::Wait) };
         let (command, needed) = address.parse(&first.cmd)?;
-        if !needed.is_empty() && first.users.is_none() {
+        if !needed.is_empty() && first.ready.is_none() {
             place.work = Some(look_up(&self.shared, (place.room, self.info.card.user), needed));
             return Ok(Next::Wait);
         }
@@ -265,7 +265,7 @@ impl Session {
             command,
             base: first.base,
             if_match: None,
-            users: first.users.clone().unwrap_or_default(),
+            ready: first.ready.clone().unwrap_or_default(),
             permits: vec![own, place_in_room],
         };
         if address.tell(RoomMsg::Op(op)).is_ok() {
@@ -322,7 +322,7 @@ fn look_for(shared: &Arc<Shared>, (room, user): (RoomId, UserId), attempts: u32,
 fn look_up(shared: &Arc<Shared>, (room, user): (RoomId, UserId), needs: Needs) -> Work {
     let shared = Arc::clone(shared);
     Box::pin(async move {
-        Done::Cards(match timeout(shared.limits.wait, shared.rooms.prepare(room, user, &needs)).await {
+        Done::Ready(match timeout(shared.limits.wait, shared.rooms.prepare(room, user, &needs)).await {
             Ok(result) => result,
             Err(_) => Err(Rejection::new(ErrorCode::Retry, "the users could not be looked up in time").retry_after_ms(1_000)),
         })

@@ -114,6 +114,7 @@ impl RoomKind for Notes {
             Command::Remove { user } => vec![Event::Removed { user }],
             Command::Close {} => vec![Event::Closed],
             Command::SetAlarm { after_s } => vec![Event::AlarmSet { at: ctx.at.plus(Duration::from_secs(after_s)) }],
+            Command::Reserve { .. } if !ctx.reserved => return Err(Rejection::new(ErrorCode::LimitReached, "refused for the bound")),
             Command::Reserve { accept: true } => vec![Event::Reserved { by: ctx.author }],
             Command::Refuse {} | Command::Reserve { accept: false } => return Err(Rejection::new(ErrorCode::Conflict, "refused as asked")),
             Command::Break { at: Spot::NoEvent } => Vec::new(),

@@ -3,7 +3,7 @@
 use super::kind::Notes;
 use super::shim::Shim;
 use crate::config::EngineConfig;
-use crate::engine::{CallOptions, Engine, Kinds, Ports, RoomRef};
+use crate::engine::{CallOptions, Engine, Kinds, Ports, Ready, RoomRef};
 use crate::frame::Frame;
 use crate::ports::{Detached, Notifier, Sent, SessionSink};
 use crate::room::{Cursor, From, Join, Op, Outcome, RoomMsg, SessionInfo};
@@ -136,7 +136,7 @@ impl Stage {
         let (command, _) = address.parse(command).unwrap();
         let from = From::Session { id: socket.info.id, sink: Arc::clone(&socket.ear) as _ };
         let id = Some((socket.info.client, CommandNumber(n)));
-        let op = Op { from, id, command, base: None, if_match: None, users: Vec::new(), permits: vec![address.admit().unwrap()] };
+        let op = Op { from, id, command, base: None, if_match: None, ready: Ready::default(), permits: vec![address.admit().unwrap()] };
         address.tell(RoomMsg::Op(op)).unwrap();
         quiet().await;
     }

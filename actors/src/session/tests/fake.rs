@@ -1,6 +1,6 @@
 //! A session between a sink that remembers and rooms that write down what they are told.
 
-use crate::engine::{KindInfo, Needs, ParsedFor, RoomRef};
+use crate::engine::{KindInfo, Needs, ParsedFor, Ready, RoomRef};
 use crate::frame::Frame;
 use crate::ports::{Clock, Detached, Sent, SessionSink};
 use crate::room::message::Parsed;
@@ -86,7 +86,7 @@ impl Actor for FakeActor {
             RoomMsg::Leave { dropped, .. } => Told::Leave { dropped },
             RoomMsg::Op(op) => {
                 self.1.lock().permits.extend(op.permits);
-                Told::Op(op.id.unwrap().1.0, op.users.len())
+                Told::Op(op.id.unwrap().1.0, op.ready.users.len())
             }
             RoomMsg::Presence { state, .. } => Told::Presence(state.typing),
             RoomMsg::Drained { .. } => Told::Drained,
@@ -175,8 +175,8 @@ impl Rooms for FakeRooms {
         Ok(users.iter().map(|user| UserCard { user: *user, name: "Someone".into(), group: None }).collect())
     }
 
-    async fn prepare(&self, _: RoomId, _: UserId, needs: &Needs) -> Result<Vec<UserCard>, Rejection> {
-        self.cards(&needs.users).await
+    async fn prepare(&self, _: RoomId, _: UserId, needs: &Needs) -> Result<Ready, Rejection> {
+        Ok(Ready { users: self.cards(&needs.users).await?, reserved: true })
     }
 }
 

@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::{Judgement, Room, closed, no_such_claim};
 use crate::pool::command::{Hold, Invite, Reject, Remove, Request};
 use crate::pool::event::Event;
-use crate::pool::limits::{PENDING_MAX, WAITING_MAX};
+use crate::pool::limits::{PENDING_MAX, PENDING_PER_PERSON_MAX, WAITING_MAX};
 use crate::pool::types::{Booking, Claim, Ending, Stage, Words};
 use crate::{Decision, ErrorCode, ItemId, Rejection, UserCard};
 use std::time::Duration;
@@ -29,6 +29,11 @@ pub(super) fn request(room: &Room<'_>, command: &Request) -> Judgement {
     } else if instant {
         draft.confirm(claim);
     } else {
+        if !room.ctx.reserved {
+            let message =
+                format!("You have {PENDING_PER_PERSON_MAX} requests that wait for an answer, in all pools together; withdraw one first");
+            return Err(Rejection::new(ErrorCode::LimitReached, message));
+        }
         let pending = room.state.claims.values().filter(|claim| claim.stage == Stage::Pending {}).count();
         if pending >= PENDING_MAX {
             return Err(Rejection::new(ErrorCode::LimitReached, format!("At most {PENDING_MAX} requests wait for the owner's answer")));

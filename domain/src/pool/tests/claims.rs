@@ -151,3 +151,15 @@ fn the_owner_may_offer_a_seat_to_somebody() {
     room.ok(BEN, json!({"type": "accept", "claim": ben}));
     assert_eq!(room.stage(BEN), Some("confirmed"));
 }
+
+#[test]
+fn who_has_too_many_requests_waiting_may_still_book_and_wait() {
+    let mut room = Room::pool("approval");
+    room.reserved = false;
+    room.refused(BEN, json!({"type": "request"}), ErrorCode::LimitReached, "");
+    let mut room = Room::with(json!({"booking": "instant", "seats": 1}));
+    room.reserved = false;
+    room.ask(BEN, 1);
+    room.ask(CID, 1);
+    assert_eq!([room.stage(BEN), room.stage(CID)], [Some("confirmed"), Some("waiting")]);
+}

@@ -36,11 +36,13 @@ pub(super) struct Room {
     pub(super) journal: Vec<(EventMeta, Event)>,
     pub(super) now: Timestamp,
     pub(super) projections: Vec<Projection>,
+    /// Whether authors may have one more request that waits.
+    pub(super) reserved: bool,
 }
 
 impl Room {
     pub(super) fn empty() -> Self {
-        Self { state: State::default(), journal: Vec::new(), now: Timestamp::from_ms(START), projections: Vec::new() }
+        Self { state: State::default(), journal: Vec::new(), now: Timestamp::from_ms(START), projections: Vec::new(), reserved: true }
     }
 
     /// A pool of Ana from stop 1 over stop 2 to stop 3, two seats, departing two hours from now.
@@ -83,7 +85,7 @@ impl Room {
 
     fn ctx<'a>(&self, author: UserId, users: &'a [UserCard]) -> Ctx<'a> {
         let new_id = id(0x1_0000 * u128::from(self.state.seq.0 + 1));
-        Ctx { room: RoomId(Uuid::from_u128(1)), author, at: self.now, base: None, new_id, users }
+        Ctx { room: RoomId(Uuid::from_u128(1)), author, at: self.now, base: None, new_id, users, reserved: self.reserved }
     }
 
     fn apply(&mut self, by: UserId, events: &[Event]) {

@@ -99,7 +99,7 @@ impl Room {
         let room = RoomId(Uuid::from_u128(1));
         let at = Timestamp::from_ms(1_800_000_000_000 + i64::try_from(self.journal.len()).unwrap() * 1_000);
         let new_id = id(0x1_0000 + u128::from(self.seq()));
-        let ctx = Ctx { room, author, at, base: self.base, new_id, users: &users };
+        let ctx = Ctx { room, author, at, base: self.base, new_id, users: &users, reserved: true };
         let decision = Trip::decide(&self.state, &ctx, &command)?;
         for event in &decision.events {
             let meta = EventMeta { seq: self.state.seq.next(), at, by: author, command: None };
