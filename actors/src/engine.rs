@@ -79,6 +79,8 @@ pub struct CallOptions {
     pub base: Option<Seq>,
     /// Refuse with `stale` unless the room is at exactly this seq.
     pub if_match: Option<Seq>,
+    /// Only rooms of the kind with this tag; any other is not found.
+    pub kind: Option<&'static str>,
 }
 
 impl Engine {
@@ -204,7 +206,7 @@ impl Engine {
         };
         K::decide(&K::State::default(), &ctx, &parsed)?;
         self.shared.journal.create(room, K::KIND, self.shared.clock.now()).await.map_err(|error| unavailable(&error))?;
-        self.call(room, author, command, CallOptions { id, ..CallOptions::default() }).await
+        self.call(room, author, command, CallOptions { id, kind: Some(K::KIND), ..CallOptions::default() }).await
     }
 
     /// Applies a command for a surface without a session, and answers once it is durable.
@@ -212,9 +214,12 @@ impl Engine {
     /// # Errors
     /// The room's rejection; `retry` when the outcome is not known in time; as [`Engine::room`].
     pub async fn call(&self, room: RoomId, author: UserCard, command: &Value, options: CallOptions) -> Result<Outcome, Rejection> {
-        let CallOptions { id, base, if_match } = options;
+        let CallOptions { id, base, if_match, kind } = options;
         for _ in 0..MOVES_MAX {
             let address = self.room(room).await?;
+            if kind.is_some_and(|kind| kind != address.kind()) {
+                return Err(Rejection::not_found("there is no such room"));
+            }
             let (command, needs) = address.parse(command)?;
             let permits = vec![address.admit()?];
             let ready = self.prepare(room, author.user, &needs).await?;

@@ -31,6 +31,7 @@ pub struct Problem {
 struct More {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
+    details: Option<Box<serde_json::Value>>,
     headers: HeaderMap,
 }
 
@@ -82,6 +83,10 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldError>,
+    /// What a program needs beyond the code, such as how many seats are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Object, example = json!({"seats_left": 1}))]
+    pub details: Option<Box<serde_json::Value>>,
 }
 
 /// The schema of an error code: a string out of the known ones.
@@ -96,7 +101,7 @@ pub(crate) fn code_schema() -> utoipa::openapi::schema::Object {
 impl Problem {
     /// A problem with a sentence about this occurrence. The sentence must not hold secrets or causes.
     pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, more: Box::new(More { detail: detail.into(), errors: Vec::new(), headers: HeaderMap::new() }) }
+        Self { code, more: Box::new(More { detail: detail.into(), errors: Vec::new(), details: None, headers: HeaderMap::new() }) }
     }
 
     /// Something does not exist, or the caller may not know of it.
@@ -169,7 +174,7 @@ fn challenge(code: ErrorCode) -> HeaderValue {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        let More { detail, errors, mut headers } = *self.more;
+        let More { detail, errors, details, mut headers } = *self.more;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, challenge(self.code));
@@ -186,6 +191,7 @@ impl IntoResponse for Problem {
             code: self.code,
             request_id: request_id(),
             errors,
+            details,
         };
         // The tuple's headers win over the JSON answer's own content type.
         (status, headers, Json(body)).into_response()
@@ -199,6 +205,7 @@ impl From<Rejection> for Problem {
         if let Some(pointer) = rejection.pointer {
             problem = problem.with_error(FieldError { pointer, code: rejection.code, detail: rejection.message.into_owned() });
         }
+        problem.more.details = rejection.details;
         match rejection.retry_after_ms {
             Some(ms) => problem.retry_after(Duration::from_millis(ms)),
             None => problem,

@@ -6,6 +6,7 @@ pub mod idempotency;
 mod live;
 mod me;
 pub(crate) mod page;
+mod rooms;
 mod tickets;
 mod trips;
 

@@ -229,6 +229,8 @@ pub struct EventRow {
 pub struct EventFilter<'a> {
     /// Only before this seq (exclusive); the newest when absent.
     pub before: Option<Seq>,
+    /// Only from this seq on (inclusive).
+    pub from: Seq,
     /// Only by this author.
     pub author: Option<UserId>,
     /// Only of this type.
@@ -254,6 +256,9 @@ pub async fn events(db: &Db, room: RoomId, filter: EventFilter<'_>, limit: u32) 
         sql.push(index).push(" WHERE room = ").push_bind(room.0);
         if let Some(before) = filter.before {
             sql.push(" AND seq < ").push_bind(before.to_db());
+        }
+        if filter.from > Seq(0) {
+            sql.push(" AND seq >= ").push_bind(filter.from.to_db());
         }
         if let Some(author) = filter.author {
             sql.push(" AND author = ").push_bind(author.0);

@@ -344,7 +344,7 @@ impl World {
         let id = number.map(|n| (client(REST), CommandNumber(n)));
         let (engine, ward, called) = (self.node.engine.clone(), self.ward.clone(), Arc::clone(&self.called));
         self.tasks.spawn(async move {
-            let options = CallOptions { id, base: None, if_match };
+            let options = CallOptions { id, if_match, ..CallOptions::default() };
             let result = engine.call(room(index), card(user_index), &cmd, options).await;
             if let Ok(outcome) = &result {
                 ward.is_durable(room(index), outcome.seq, "the answer to a call");

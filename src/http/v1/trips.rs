@@ -1,26 +1,37 @@
-//! Trips over REST.
-//!
-//! Every write is a command to the trip's room, made of the body and of what the address says and judged by the same parser and rules
-//! as a socket's ([`write`]); it answers once the command is durable, with its seq. Reads of what a room holds go to the room, long
-//! collections (lists, chat, log) are read from the tables that are written with its events ([`read`]). To everybody but members a
-//! trip does not exist. Handlers hold no rules: what a role may do is decided in the domain.
+//! Trips over REST, on what all rooms share ([`super::rooms`]). To everybody but members a trip does not exist.
 
 mod activities;
 mod commands;
-mod condition;
 mod details;
 mod docs;
-mod document;
 mod log;
 pub(super) mod members;
 mod messages;
 mod places;
-mod read;
 mod schema;
-mod write;
 
+use super::rooms::document::{self, About};
+use super::rooms::{self, Door, Served};
 use crate::app::App;
+use tripsync_domain::Trip;
+use utoipa::PartialSchema;
 use utoipa_axum::router::OpenApiRouter;
+
+type Reader = rooms::read::Reader<Trip>;
+type Writer = rooms::write::Writer<Trip>;
+
+impl Served for Trip {
+    const DOOR: Door = Door::Members;
+    const KEYED_ROOM: &'static [u8] = b"room";
+}
+
+const ABOUT: About = About {
+    tag: "trips",
+    noun: "trip",
+    of_one: |path| path.contains("{trip}"),
+    parameter: |name| (name == "emoji").then(schema::Emoji::schema),
+    schemas: schema::named,
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     let mut routes = OpenApiRouter::new()
@@ -31,6 +42,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(messages::routes())
         .merge(log::routes())
         .merge(commands::routes());
-    document::complete(routes.get_openapi_mut());
+    document::complete(routes.get_openapi_mut(), ABOUT);
     routes
 }

@@ -57,7 +57,7 @@ async fn a_command_for_another_seq_is_stale() {
     let ann = stage.seated(ANN).await;
     let id = Some((ann.info.client, CommandNumber(1)));
     let call = async |seq| {
-        let options = CallOptions { id, if_match: Some(Seq(seq)), base: None };
+        let options = CallOptions { id, if_match: Some(Seq(seq)), ..CallOptions::default() };
         stage.engine.call(ROOM, card(ANN), &note("x"), options).await
     };
     for seq in [1, 3] {

@@ -1,18 +1,18 @@
 //! The itinerary.
 
 use super::docs::{ActivitiesView, Activity, ItineraryView};
-use super::read::{Reader, Seen, Stop, see};
-use super::schema;
-use super::write::{Answer, Body, Receipt, Writer, Written};
+use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::v1::page::{self, Page, Wanted, cut};
+use crate::http::v1::rooms::read::{Seen, Stop, see};
+use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tripsync_domain::civil::Date;
-use tripsync_domain::{ItemId, RoomId, Seq, UserId};
+use tripsync_domain::{ItemId, RoomId, Seq, Trip, UserId};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -187,7 +187,7 @@ async fn remove(
 }
 
 async fn find(app: &App, room: RoomId, user: UserId, id: ItemId) -> Option<(Seq, Activity)> {
-    let Seen { seq, mut state, .. } = see::<ActivitiesView>(app, room, user).await.ok()?;
+    let Seen { seq, mut state, .. } = see::<Trip, ActivitiesView>(app, room, user).await.ok()?;
     state.activities.remove(&id).map(|found| (seq, found))
 }
 

@@ -1,23 +1,20 @@
 //! Trips themselves.
 
 use super::docs::{Trip, TripView};
-use super::read::{Reader, Seen, Stop, see};
-use super::schema;
-use super::write::{Answer, Body, Receipt, Writer, Written};
+use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
 use crate::http::v1::page::{self, Page, Wanted};
+use crate::http::v1::rooms::read::{Seen, Stop, see};
+use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use crate::store::StoreError;
 use crate::store::rooms::{self, RoomCursor, RoomFilter, RoomRow};
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tripsync_domain::civil::Date;
-use tripsync_domain::protocol::to_json;
 use tripsync_domain::trip::{Privacy, Trip as TripKind, TripStatus, TripType};
 use tripsync_domain::{Role, RoomId, RoomKind, Seq, Timestamp, UserId};
 use utoipa::{IntoParams, PartialSchema};
@@ -142,21 +139,11 @@ async fn delete(State(app): State<App>, writer: Writer, ApiPath(room): ApiPath<R
 #[utoipa::path(get, path = "/trips/{trip}/state", operation_id = "trips.state",
     responses((status = 200, description = "The trip with its collections.", body = schema::TripState)))]
 async fn state(State(app): State<App>, reader: Reader, ApiPath(room): ApiPath<RoomId>) -> Result<Response, Stop> {
-    reader.enter(&app, room).await?;
-    let view = app.rooms.engine.read(room, reader.user).await?;
-    let state = to_json(&view.state).map_err(|error| Problem::internal(&error))?;
-    // The state's bytes are JSON already: they are put in, not read again.
-    let mut body = json!({"room": room, "kind": view.kind, "epoch": view.epoch, "seq": view.seq, "role": view.role}).to_string();
-    body.pop();
-    let body = [body.as_bytes(), b",\"state\":", &state, b"}"].concat();
-    let mut response = body.into_response();
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(http::header::ETAG, super::condition::etag(view.seq));
-    Ok(response)
+    reader.state(&app, room).await
 }
 
 /// The trip after a write. What is stored is stored: that it cannot be shown must not make the write look failed.
 async fn trip(app: &App, room: RoomId, user: UserId) -> Option<(Seq, Trip)> {
-    let Seen { seq, role, state } = see::<TripView>(app, room, user).await.ok()?;
+    let Seen { seq, role, state } = see::<TripKind, TripView>(app, room, user).await.ok()?;
     state.trip(room, seq, role).map(|trip| (seq, trip))
 }

@@ -1,18 +1,18 @@
 //! Members of a trip.
 
-use super::read::{Reader, Stop, member};
-use super::schema;
-use super::write::{Answer, Body, Receipt, Writer, Written};
+use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::v1::page::{self, Page, Wanted, cut};
+use crate::http::v1::rooms::read::{Stop, member};
+use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use crate::store::rooms::{self, MemberRow};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tripsync_domain::trip::{Action, may};
-use tripsync_domain::{ErrorCode, Role, RoomId, Seq, Timestamp, UserId};
+use tripsync_domain::{ErrorCode, Role, RoomId, Seq, Timestamp, Trip, UserId};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -70,7 +70,7 @@ async fn list(
     let rows = rooms::members(&app.db, room).await?;
     let start = window.after.map_or(0, |after| rows.partition_point(|row| (row.since_seq, row.user) <= after));
     let Page { items, next } = cut(&list, &window, rows, start, |_, row| (row.since_seq, row.user))?;
-    Ok(Answer::ok(here.last_seq, Page { items: items.into_iter().map(Member::from).collect(), next }))
+    Ok(Answer::ok(here.seq, Page { items: items.into_iter().map(Member::from).collect(), next }))
 }
 
 /// A member.
@@ -79,7 +79,7 @@ async fn list(
 async fn get(State(app): State<App>, reader: Reader, ApiPath((room, user)): ApiPath<(RoomId, UserId)>) -> Result<Answer<Member>, Stop> {
     let here = reader.enter(&app, room).await?;
     let found = find(&app, room, user).await?.ok_or_else(|| Problem::not_found("there is no such member of the trip"))?;
-    Ok(Answer::ok(here.last_seq, found))
+    Ok(Answer::ok(here.seq, found))
 }
 
 /// Takes a user in, by account, user name or e-mail address.
@@ -94,7 +94,7 @@ async fn add(
     let handle = handle(&mut body)?;
     if let Some((name, handle)) = handle {
         // Asked first, so that accounts are looked up for those only who may add them.
-        let here = member(&app, room, writer.user).await?;
+        let here = member::<Trip>(&app, room, writer.user).await?;
         if !may(here.role, Action::ManageMembers) {
             return Err(Problem::new(ErrorCode::Forbidden, "Only organizers may do this"));
         }

@@ -3,13 +3,13 @@
 //! The room holds only the newest messages; all of them are read from the documents that are stored with the events.
 
 use super::docs::{Message, ReadMark, ReadsView};
-use super::read::{Reader, Seen, Stop};
-use super::schema;
-use super::write::{Answer, Body, Receipt, Writer, Written};
+use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
 use crate::http::v1::page::{self, Page, Wanted};
+use crate::http::v1::rooms::read::{Seen, Stop};
+use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use crate::store::StoreError;
 use crate::store::rooms::{self, ItemRow};
 use axum::extract::State;
@@ -58,7 +58,7 @@ async fn list(
     let last = rows.last().filter(|_| rows.len() == window.len()).map(|row| row.seq);
     let next = last.map(|last| list.cursor(&(), &last)).transpose()?;
     let items = rows.into_iter().map(message).collect::<Result<_, _>>()?;
-    Ok(Answer::ok(here.last_seq, Page { items, next }))
+    Ok(Answer::ok(here.seq, Page { items, next }))
 }
 
 fn message(row: ItemRow) -> Result<Message, Problem> {
@@ -72,7 +72,7 @@ async fn get(State(app): State<App>, reader: Reader, ApiPath((room, id)): ApiPat
     let here = reader.enter(&app, room).await?;
     let row = rooms::item(&app.db, room, MESSAGES, id).await?;
     let row = row.ok_or_else(|| Problem::not_found("there is no such message in the trip"))?;
-    Ok(Answer::ok(here.last_seq, message(row)?))
+    Ok(Answer::ok(here.seq, message(row)?))
 }
 
 /// Writes to the chat.

@@ -1,18 +1,18 @@
 //! Places of a trip.
 
 use super::docs::{Place, PlacesView};
-use super::read::{Reader, Seen, Stop, see};
-use super::schema;
-use super::write::{Answer, Body, Receipt, Writer, Written};
+use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::v1::page::{self, Page, Wanted, cut};
+use crate::http::v1::rooms::read::{Seen, Stop, see};
+use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tripsync_domain::trip::{PlaceKind, Position};
-use tripsync_domain::{ItemId, RoomId, Seq, Timestamp, UserId};
+use tripsync_domain::{ItemId, RoomId, Seq, Timestamp, Trip, UserId};
 use utoipa::{IntoParams, PartialSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -205,6 +205,6 @@ async fn voted(app: &App, writer: &Writer, room: RoomId, id: ItemId, on: bool) -
 }
 
 async fn find(app: &App, room: RoomId, user: UserId, id: ItemId) -> Option<(Seq, Place)> {
-    let Seen { seq, mut state, .. } = see::<PlacesView>(app, room, user).await.ok()?;
+    let Seen { seq, mut state, .. } = see::<Trip, PlacesView>(app, room, user).await.ok()?;
     state.places.remove(&id).map(|found| (seq, found))
 }

@@ -3,45 +3,17 @@
 //! Bodies of writes are judged by the domain's strict parser, not by types here; that the fields described here are exactly the
 //! fields it knows is a test.
 
-mod build;
 mod command;
 
-use crate::http::v1::page::{CURSOR_CHARS_MAX, LIMIT_MAX};
-use build::{
-    Field, Made, any_list, any_object, anything, count, date, flag, instant, integer, list, map, object, one_of, optional, or_null,
-    reference, required, set, strict, string, tags, text, uuid,
+use crate::http::v1::rooms::schema::build::{
+    Field, Made, any_object, count, date, instant, list, map, object, one_of, optional, or_null, reference, required, set, strict, string,
+    tags, text, uuid,
 };
-use command::{any_command, body_of};
+use crate::http::v1::rooms::schema::{AT, ID, any_command, body_of, page, schemas, sent_command, written};
+pub(super) use crate::http::v1::rooms::schema::{LogPage, Receipt};
+use command::COMMANDS;
 use serde_json::{Value, json};
-use tripsync_domain::Role as RoomRole;
-use tripsync_domain::money::MINOR_UNITS_MAX;
-use tripsync_domain::sequence::COMMAND_NUMBER_MAX;
 use tripsync_domain::trip::{self, limits};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::{PartialSchema, ToSchema};
-
-/// Declares named schemas, and the list of all of them.
-macro_rules! schemas {
-    ($($name:ident = $make:expr;)*) => {
-        $(
-            #[doc = concat!("The schema `", stringify!($name), "`.")]
-            pub(super) enum $name {}
-
-            impl PartialSchema for $name {
-                fn schema() -> Made {
-                    $make
-                }
-            }
-
-            impl ToSchema for $name {}
-        )*
-
-        /// All of them by name; the document gets them whether a route names them or only another schema does.
-        pub(super) fn named() -> Vec<(&'static str, Made)> {
-            vec![$((stringify!($name), $name::schema()),)*]
-        }
-    };
-}
 
 schemas! {
     TripStatus = tags("Where a trip stands.", trip::TripStatus::ALL.iter().map(|tag| tag.as_str()));
@@ -50,10 +22,6 @@ schemas! {
     ActivityKind = tags("What sort of activity it is.", trip::ActivityKind::ALL.iter().map(|tag| tag.as_str()));
     ActivityStatus = tags("Where an activity stands.", trip::ActivityStatus::ALL.iter().map(|tag| tag.as_str()));
     PlaceKind = tags("What sort of place it is.", trip::PlaceKind::ALL.iter().map(|tag| tag.as_str()));
-    Role = tags(
-        "A member's rights: a viewer sees and chats, a participant edits too, an organizer manages members and deletes too.",
-        [RoomRole::Viewer, RoomRole::Participant, RoomRole::Organizer].iter().map(|role| role.as_str())
-    );
     Emoji = string()
         .description(Some("An emoji: no letters, no blanks, not only ASCII."))
         .min_length(Some(1))
@@ -61,55 +29,26 @@ schemas! {
         .examples([json!("👍")])
         .build()
         .into();
-    Money = strict("An amount in the smallest unit of its currency: 1250 EUR cents are twelve euros fifty.", vec![
-        required("minor", "Minor units.", integer(-MINOR_UNITS_MAX, MINOR_UNITS_MAX)),
-        required("currency", "ISO 4217.", string().pattern(Some("^[A-Z]{3}$")).build().into()),
-    ]).examples([json!({"minor": 1250, "currency": "EUR"})]).build().into();
-    Position = strict("A point on the earth in degrees (WGS 84).", vec![
-        required("lat", "North positive.", degrees(90.0)),
-        required("lon", "East positive.", degrees(180.0)),
-    ]).examples([json!({"lat": 38.6916, "lon": -9.216})]).build().into();
-    Moment = one_of("A whole day, or a local time with its zone, which survives changes of the zone's rules.", [
-        strict("A whole day.", vec![required("date", "The day.", date())]).examples([json!({"date": "2027-05-02"})]).build().into(),
-        strict("A time of day where the zone applies.", vec![
-            required("local", "What the clock on the wall shows.", local_time()),
-            required("tz", "IANA name of the zone.", string().min_length(Some(1)).max_length(Some(64)).build().into()),
-        ]).examples([json!({"local": "2027-05-02T09:30", "tz": "Europe/Lisbon"})]).build().into(),
-    ]);
     Anchor = one_of("What a message is about.", [
         strict("An activity.", vec![required("activity", "Which.", uuid())]).build().into(),
         strict("A place.", vec![required("place", "Which.", uuid())]).build().into(),
     ]);
 
-    NewTrip = body_of("create", &[]);
-    TripPatch = body_of("update_details", &[]);
+    NewTrip = body_of(COMMANDS, "create", &[]);
+    TripPatch = body_of(COMMANDS, "update_details", &[]);
     NewMember = new_member();
-    MemberPatch = body_of("set_role", &["user"]);
-    NewActivity = body_of("add_activity", &[]);
-    ActivityPatch = body_of("update_activity", &["activity"]);
-    ActivityMove = body_of("move_activity", &["activity"]);
-    NewPlace = body_of("add_place", &[]);
-    PlacePatch = body_of("update_place", &["place"]);
-    NewMessage = body_of("send_message", &[]);
-    MessagePatch = body_of("edit_message", &["message"]);
-    NewReadMark = body_of("mark_read", &[]);
-    Command = any_command();
-    SentCommand = strict("A command with what a socket's `op` says of it.", vec![
-        required("cmd", "The command.", reference("Command")),
-        optional("base", "The seq that the author had seen; values that others changed since come back as conflicts.", or_null(count())),
-        optional("client", "With `n`: the identity under which the command is applied once, shared with sockets.", or_null(uuid())),
-        optional("n", "The client's number of the command; rises.", or_null(integer(1, i64::try_from(COMMAND_NUMBER_MAX).unwrap_or(i64::MAX)))),
-    ]).examples([json!({"cmd": {"type": "send_message", "body": "Who books the tram?"}, "base": 41})]).build().into();
+    MemberPatch = body_of(COMMANDS, "set_role", &["user"]);
+    NewActivity = body_of(COMMANDS, "add_activity", &[]);
+    ActivityPatch = body_of(COMMANDS, "update_activity", &["activity"]);
+    ActivityMove = body_of(COMMANDS, "move_activity", &["activity"]);
+    NewPlace = body_of(COMMANDS, "add_place", &[]);
+    PlacePatch = body_of(COMMANDS, "update_place", &["place"]);
+    NewMessage = body_of(COMMANDS, "send_message", &[]);
+    MessagePatch = body_of(COMMANDS, "edit_message", &["message"]);
+    NewReadMark = body_of(COMMANDS, "mark_read", &[]);
+    Command = any_command(COMMANDS);
+    SentCommand = sent_command("Command", json!({"type": "send_message", "body": "Who books the tram?"}));
 
-    Conflict = object("A value that somebody else set after the author's `base` and that the command overwrote.", vec![
-        required("path", "JSON pointer into the trip's live state.", string().build().into()),
-        required("by", "Who had set it.", uuid()),
-        required("at", "When.", instant()),
-        required("seq", "In which event.", count()),
-        required("theirs", "The overwritten value.", anything()),
-        required("yours", "The value that stands now.", anything()),
-    ], json!({"path": "/details/title", "by": ID, "at": AT, "seq": 41, "theirs": "Lisbon", "yours": "Lisbon in May"}));
-    Receipt = object("What became of a command: it is stored.", receipt(), example_receipt());
     Trip = object("A trip without its collections.", [vec![
         required("id", "The trip.", uuid()),
         required("seq", "Its version: the seq of its newest event.", count()),
@@ -206,23 +145,6 @@ schemas! {
         required("user", "The member.", uuid()),
         required("seq", "The newest seq that was read.", count()),
     ], json!({"user": ID, "seq": 42}));
-    LogEntry = object("An event of the trip in words.", vec![
-        required("seq", "Its place in the trip's order.", count()),
-        required("at", "When.", instant()),
-        required("by", "Who did it.", uuid()),
-        required("by_name", "That account's present name; null when it is gone.", or_null(string().build().into())),
-        required("type", "What happened, for programs; new types may be added.", string().build().into()),
-        required("text", "What happened, in English; to be read behind the name.", string().build().into()),
-        required("entity", "The activity, place, message or user that it is about.", or_null(uuid())),
-        required("client", "The client whose numbered command it was.", or_null(uuid())),
-        required("n", "That command's number.", or_null(count())),
-        required("conflicts", "What the command overwrote unseen.", any_list(reference("Conflict"))),
-        required("event", "The event as sockets get it.", any_object()),
-    ], json!({
-        "seq": 42, "at": AT, "by": ID, "by_name": "Ann", "type": "activity_removed", "text": "removed the activity “Belém Tower”",
-        "entity": ID, "client": null, "n": null, "conflicts": [], "event": {"type": "activity_removed"}
-    }));
-
     WrittenTrip = written("Trip", example_trip());
     WrittenMember = written("Member", json!(null));
     WrittenActivity = written("Activity", json!(null));
@@ -233,22 +155,10 @@ schemas! {
     ActivityPage = page("Activity");
     PlacePage = page("Place");
     MessagePage = page("Message");
-    LogPage = page("LogEntry");
     ReadMarkPage = object("The read marks of all members.", vec![
         required("items", "One per member who has read.", list(reference("ReadMark"), limits::MEMBERS_MAX)),
         required("next", "Always null: there is one page.", or_null(string().build().into())),
     ], json!({"items": [], "next": null}));
-}
-
-const ID: &str = "01920000-0000-7000-8000-0000000000ff";
-const AT: &str = "2027-05-02T09:30:00.123Z";
-
-fn degrees(bound: f64) -> Made {
-    ObjectBuilder::new().schema_type(Type::Number).minimum(Some(-bound)).maximum(Some(bound)).build().into()
-}
-
-fn local_time() -> Made {
-    string().pattern(Some(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")).build().into()
 }
 
 fn new_member() -> Made {
@@ -291,18 +201,6 @@ fn stamps() -> Vec<Field> {
     ]
 }
 
-fn receipt() -> Vec<Field> {
-    vec![
-        required("seq", "The seq of the command's last event.", count()),
-        required("repeated", "Whether an earlier sending of it had been applied already.", flag()),
-        required("conflicts", "What it overwrote without its author having seen it (with `base`).", any_list(reference("Conflict"))),
-    ]
-}
-
-fn example_receipt() -> Value {
-    json!({"seq": 42, "repeated": false, "conflicts": []})
-}
-
 fn example_trip() -> Value {
     json!({
         "id": ID, "seq": 42, "role": "organizer", "creator": ID, "title": "Lisbon in May", "description": null, "destination": "Lisbon",
@@ -310,26 +208,4 @@ fn example_trip() -> Value {
         "budget": {"minor": 120_000, "currency": "EUR"}, "privacy": "private", "trip_data": null, "members": 3, "activities": 12,
         "places": 8, "created_at": AT
     })
-}
-
-fn written(of: &str, item: Value) -> Made {
-    let own = vec![
-        required("id", "What was written.", uuid()),
-        required("item", "It as it is now; null when it is gone by now.", or_null(reference(of))),
-    ];
-    let mut example = example_receipt();
-    example["id"] = ID.into();
-    example["item"] = item;
-    object("A stored command and what it was about.", [own, receipt()].concat(), example)
-}
-
-fn page(of: &str) -> Made {
-    object(
-        "One page of a list.",
-        vec![
-            required("items", "In the list's order.", list(reference(of), usize::try_from(LIMIT_MAX).unwrap_or(usize::MAX))),
-            required("next", "The `cursor` of the next page; null on the last.", or_null(text(CURSOR_CHARS_MAX))),
-        ],
-        json!({"items": [], "next": null}),
-    )
 }

@@ -1,28 +1,13 @@
 //! The fields of every command, once: for the bodies of the resource-shaped routes and for commands as they are.
 
-use super::build::count;
-use super::build::{Field, Made, any_object, date, flag, one_of, optional, or_null, reference, required, set, strict, string, text, uuid};
-use serde_json::{Value, json};
+use crate::http::v1::rooms::schema::build::{
+    Field, Made, any_object, count, date, flag, optional, or_null, reference, required, set, text, uuid,
+};
+use crate::http::v1::rooms::schema::command::commands;
+use serde_json::json;
 use tripsync_domain::trip::limits;
 
-/// A command: its tag, what it does, its fields, an example of them.
-pub(in crate::http::v1::trips) struct CommandSchema {
-    pub(in crate::http::v1::trips) tag: &'static str,
-    about: &'static str,
-    fields: fn() -> Vec<Field>,
-    example: fn() -> Value,
-}
-
 const SOME_ID: &str = "01920000-0000-7000-8000-0000000000ff";
-
-macro_rules! commands {
-    ($($tag:literal $about:literal $fields:expr => $example:tt;)*) => {
-        /// All commands.
-        pub(in crate::http::v1::trips) const COMMANDS: &[CommandSchema] = &[$(
-            CommandSchema { tag: $tag, about: $about, fields: || $fields, example: || json!($example) },
-        )*];
-    };
-}
 
 commands! {
     "create" "Makes the trip; only as the body of `trips.create`." create() => {
@@ -199,68 +184,14 @@ fn send_message() -> Vec<Field> {
     ]
 }
 
-/// The body of a route for one command: its fields without those that the address says.
-pub(super) fn body_of(tag: &str, addressed: &[&str]) -> Made {
-    let Some(command) = COMMANDS.iter().find(|command| command.tag == tag) else { return any_object() };
-    let fields = (command.fields)().into_iter().filter(|field| !addressed.contains(&field.name)).collect();
-    let mut example = (command.example)();
-    if let Some(example) = example.as_object_mut() {
-        example.retain(|name, _| !addressed.contains(&name.as_str()));
-    }
-    strict(command.about, fields).examples([example]).build().into()
-}
-
-/// Any command as it is.
-pub(super) fn any_command() -> Made {
-    let one = |command: &CommandSchema| {
-        let tag = required("type", "Which command.", string().enum_values(Some([command.tag])).build().into());
-        let fields = std::iter::once(tag).chain((command.fields)()).collect();
-        strict(command.about, fields).title(Some(command.tag)).examples([command.example_in_wire_form()]).build().into()
-    };
-    one_of("A command of the live protocol: `type` and its fields side by side.", COMMANDS.iter().map(one))
-}
-
-impl CommandSchema {
-    fn example_in_wire_form(&self) -> Value {
-        let mut example = (self.example)();
-        if let Some(fields) = example.as_object_mut() {
-            fields.insert("type".into(), self.tag.into());
-        }
-        example
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-    use tripsync_domain::ErrorCode;
-    use tripsync_domain::command::parse;
+    use super::COMMANDS;
+    use crate::http::v1::rooms::schema::command::check;
     use tripsync_domain::trip::Command;
-
-    /// The names in "…, expected one of `a`, `b`" or "…, expected `a`".
-    fn expected(message: &str) -> BTreeSet<&str> {
-        let (_, list) = message.rsplit_once("expected").unwrap_or((message, ""));
-        list.split('`').skip(1).step_by(2).collect()
-    }
 
     #[test]
     fn every_command_is_described_with_exactly_its_fields() {
-        let unknown = parse::<Command>(&json!({"type": "no_such_command"})).unwrap_err();
-        assert_eq!(unknown.code, ErrorCode::UnknownCommand);
-        assert_eq!(expected(&unknown.message), COMMANDS.iter().map(|command| command.tag).collect());
-        for command in COMMANDS {
-            let unknown = parse::<Command>(&json!({"type": command.tag, "no_such_field": 1})).unwrap_err();
-            assert_eq!(unknown.code, ErrorCode::UnknownField, "{}: {unknown}", command.tag);
-            assert_eq!(expected(&unknown.message), (command.fields)().iter().map(|field| field.name).collect(), "{}", command.tag);
-        }
-    }
-
-    #[test]
-    fn every_example_is_a_command() {
-        for command in COMMANDS {
-            let example = command.example_in_wire_form();
-            parse::<Command>(&example).unwrap_or_else(|rejection| panic!("{example}: {rejection}"));
-        }
+        check::<Command>(COMMANDS, &[]);
     }
 }

@@ -5,23 +5,23 @@ use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder,
 use utoipa::openapi::{Ref, RefOr, Schema};
 
 /// A schema or a reference to one.
-pub(super) type Made = RefOr<Schema>;
+pub(in crate::http::v1) type Made = RefOr<Schema>;
 
 /// A field of an object.
 #[derive(Clone)]
-pub(super) struct Field {
-    pub(super) name: &'static str,
+pub(in crate::http::v1) struct Field {
+    pub(in crate::http::v1) name: &'static str,
     schema: Made,
     required: bool,
 }
 
 /// A field that is always there.
-pub(super) fn required(name: &'static str, about: &str, schema: Made) -> Field {
+pub(in crate::http::v1) fn required(name: &'static str, about: &str, schema: Made) -> Field {
     Field { name, schema: described(schema, about), required: true }
 }
 
 /// A field that may be absent.
-pub(super) fn optional(name: &'static str, about: &str, schema: Made) -> Field {
+pub(in crate::http::v1) fn optional(name: &'static str, about: &str, schema: Made) -> Field {
     Field { name, schema: described(schema, about), required: false }
 }
 
@@ -50,12 +50,12 @@ fn described(schema: Made, about: &str) -> Made {
 }
 
 /// An object in an answer: clients ignore fields that they do not know.
-pub(super) fn object(about: &str, fields: Vec<Field>, example: Value) -> Made {
+pub(in crate::http::v1) fn object(about: &str, fields: Vec<Field>, example: Value) -> Made {
     build(about, fields).examples([example]).build().into()
 }
 
 /// An object in a request: unknown fields are refused.
-pub(super) fn strict(about: &str, fields: Vec<Field>) -> ObjectBuilder {
+pub(in crate::http::v1) fn strict(about: &str, fields: Vec<Field>) -> ObjectBuilder {
     build(about, fields).additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
 }
 
@@ -68,12 +68,12 @@ fn build(about: &str, fields: Vec<Field>) -> ObjectBuilder {
 }
 
 /// A schema by its name.
-pub(super) fn reference(name: &str) -> Made {
+pub(in crate::http::v1) fn reference(name: &str) -> Made {
     RefOr::Ref(Ref::from_schema_name(name))
 }
 
 /// The same, or null.
-pub(super) fn or_null(schema: Made) -> Made {
+pub(in crate::http::v1) fn or_null(schema: Made) -> Made {
     match schema {
         RefOr::T(Schema::Object(mut object)) if object.enum_values.is_none() => {
             if let SchemaType::Type(one) = object.schema_type {
@@ -88,69 +88,69 @@ pub(super) fn or_null(schema: Made) -> Made {
 }
 
 /// 1 to `max` characters.
-pub(super) fn text(max: usize) -> Made {
+pub(in crate::http::v1) fn text(max: usize) -> Made {
     string().min_length(Some(1)).max_length(Some(max)).build().into()
 }
 
 /// A text out of a closed set.
-pub(super) fn tags<'a>(about: &str, all: impl Iterator<Item = &'a str>) -> Made {
+pub(in crate::http::v1) fn tags<'a>(about: &str, all: impl Iterator<Item = &'a str>) -> Made {
     string().description(Some(about)).enum_values(Some(all)).build().into()
 }
 
-pub(super) fn uuid() -> Made {
+pub(in crate::http::v1) fn uuid() -> Made {
     string().format(Some(SchemaFormat::Custom("uuid".into()))).build().into()
 }
 
-pub(super) fn instant() -> Made {
+pub(in crate::http::v1) fn instant() -> Made {
     string().format(Some(SchemaFormat::Custom("date-time".into()))).examples([json!("2027-05-02T09:30:00.123Z")]).build().into()
 }
 
-pub(super) fn date() -> Made {
+pub(in crate::http::v1) fn date() -> Made {
     string().format(Some(SchemaFormat::Custom("date".into()))).examples([json!("2027-05-02")]).build().into()
 }
 
-pub(super) fn string() -> ObjectBuilder {
+pub(in crate::http::v1) fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
-pub(super) fn flag() -> Made {
+pub(in crate::http::v1) fn flag() -> Made {
     ObjectBuilder::new().schema_type(Type::Boolean).build().into()
 }
 
 /// A whole number within bounds.
-pub(super) fn integer(min: i64, max: i64) -> Made {
+pub(in crate::http::v1) fn integer(min: i64, max: i64) -> Made {
     let format = SchemaFormat::Custom("int64".into());
     ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(min)).maximum(Some(max)).build().into()
 }
 
 /// A seq or another number that counts up.
-pub(super) fn count() -> Made {
+pub(in crate::http::v1) fn count() -> Made {
     let format = SchemaFormat::Custom("int64".into());
     ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(0)).build().into()
 }
 
 /// A list of at most `max` items.
-pub(super) fn list(items: Made, max: usize) -> Made {
+pub(in crate::http::v1) fn list(items: Made, max: usize) -> Made {
     ArrayBuilder::new().items(items).max_items(Some(max)).build().into()
 }
 
 /// A list whose length follows from what it tells.
-pub(super) fn any_list(items: Made) -> Made {
+pub(in crate::http::v1) fn any_list(items: Made) -> Made {
     ArrayBuilder::new().items(items).build().into()
 }
 
 /// A list of different items.
-pub(super) fn set(items: Made, max: usize) -> Made {
+pub(in crate::http::v1) fn set(items: Made, max: usize) -> Made {
     ArrayBuilder::new().items(items).max_items(Some(max)).unique_items(true).build().into()
 }
 
 /// An object whose keys are data.
-pub(super) fn map(values: Made) -> Made {
+pub(in crate::http::v1) fn map(values: Made) -> Made {
     ObjectBuilder::new().schema_type(Type::Object).additional_properties(Some(values)).build().into()
 }
 
 /// An object of the client's making.
-pub(super) fn any_object() -> Made {
+pub(in crate::http::v1) fn any_object() -> Made {
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(true)))
@@ -159,11 +159,11 @@ pub(super) fn any_object() -> Made {
 }
 
 /// Any value.
-pub(super) fn anything() -> Made {
+pub(in crate::http::v1) fn anything() -> Made {
     ObjectBuilder::new().schema_type(SchemaType::AnyValue).build().into()
 }
 
 /// Exactly one of several.
-pub(super) fn one_of(about: &str, all: impl IntoIterator<Item = Made>) -> Made {
+pub(in crate::http::v1) fn one_of(about: &str, all: impl IntoIterator<Item = Made>) -> Made {
     RefOr::T(Schema::OneOf(all.into_iter().fold(OneOfBuilder::new().description(Some(about)), OneOfBuilder::item).build()))
 }

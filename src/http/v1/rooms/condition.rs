@@ -1,4 +1,4 @@
-//! Conditional requests: the version of a trip is its room's seq, as the strong entity tag `"<seq>"` (RFC 9110 §8.8.3, §13).
+//! Conditional requests: the version of a room is its seq, as the strong entity tag `"<seq>"` (RFC 9110 §8.8.3, §13).
 
 use crate::http::problem::{FieldError, Problem};
 use http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -9,7 +9,7 @@ use tripsync_domain::Seq;
 const NEVER: Seq = Seq(u64::MAX);
 
 /// The entity tag of a room at a seq.
-pub(super) fn etag(seq: Seq) -> HeaderValue {
+pub(in crate::http::v1) fn etag(seq: Seq) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{seq}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
@@ -18,7 +18,7 @@ pub(super) fn etag(seq: Seq) -> HeaderValue {
 ///
 /// # Errors
 /// `invalid` for several tags: a room compares with one.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
+pub(in crate::http::v1) fn if_match(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
     let tags = tags(headers, &IF_MATCH);
     match tags.as_slice() {
         [] => Ok(None),
@@ -32,7 +32,7 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
 }
 
 /// Whether `If-None-Match` names this version (weak comparison).
-pub(super) fn is_known(headers: &HeaderMap, seq: Seq) -> bool {
+pub(in crate::http::v1) fn is_known(headers: &HeaderMap, seq: Seq) -> bool {
     let tag = etag(seq);
     tags(headers, &IF_NONE_MATCH).iter().any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).as_bytes() == tag.as_bytes())
 }

@@ -1,5 +1,6 @@
 //! Writes: every one is a command to the room, judged and ordered together with those of sockets.
 
+use super::Served;
 use super::condition::{self, etag};
 use crate::app::App;
 use crate::auth::AuthUser;
@@ -14,9 +15,9 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::marker::PhantomData;
 use tripsync_actors::engine::CallOptions;
 use tripsync_actors::room::Outcome;
-use tripsync_domain::trip::{Command, Trip};
 use tripsync_domain::{ClientId, CommandNumber, Conflict, ErrorCode, ItemId, Rejection, RoomId, Seq, UserCard, UserId};
 use uuid::Uuid;
 
@@ -24,22 +25,23 @@ use uuid::Uuid;
 const KEYED: Uuid = Uuid::from_u128(0x8f1d_5c0e_6c3b_4a5f_9d0a_2f5b_7f6c_1e43);
 
 /// A JSON object from a client.
-pub(super) type Body = Map<String, Value>;
+pub(in crate::http::v1) type Body = Map<String, Value>;
 
 /// Fields of a command that the address says, not the body.
-pub(super) type Fixed<'a> = &'a [(&'static str, Value)];
+pub(in crate::http::v1) type Fixed<'a> = &'a [(&'static str, Value)];
 
-/// Who writes, and under which conditions.
+/// Who writes to a room of a kind, and under which conditions.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(in crate::http::v1) struct Writer<K> {
     /// The caller.
-    pub(super) user: UserId,
+    pub(in crate::http::v1) user: UserId,
     /// What the caller had seen.
     base: Option<Seq>,
     /// What the caller demands.
     if_match: Option<Seq>,
     /// Derived from user and `Idempotency-Key`: the same for every sending of the request, also after a crash.
     keyed: Option<ClientId>,
+    kind: PhantomData<fn() -> K>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +50,7 @@ struct WriteQuery {
     base: Option<Seq>,
 }
 
-impl FromRequestParts<App> for Writer {
+impl<K: Served> FromRequestParts<App> for Writer<K> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -56,25 +58,25 @@ impl FromRequestParts<App> for Writer {
         let ApiQuery(WriteQuery { base }) = ApiQuery::from_request_parts(parts, app).await?;
         let key = parts.headers.get(KEY).filter(|_| parts.method == Method::POST);
         let keyed = key.map(|key| ClientId(Uuid::new_v5(&KEYED, &[&user.as_bytes()[..], key.as_bytes()].concat())));
-        Ok(Self { user, base, if_match: condition::if_match(&parts.headers)?, keyed })
+        Ok(Self { user, base, if_match: condition::if_match(&parts.headers)?, keyed, kind: PhantomData })
     }
 }
 
-impl Writer {
-    /// Makes a trip.
-    pub(super) async fn create(&self, app: &App, body: Body) -> Result<(RoomId, Outcome), Problem> {
+impl<K: Served> Writer<K> {
+    /// Makes a room.
+    pub(in crate::http::v1) async fn create(&self, app: &App, body: Body) -> Result<(RoomId, Outcome), Problem> {
         if self.if_match.is_some() {
             return Err(Problem::new(ErrorCode::Stale, "what is about to be made has no version yet"));
         }
         let command = compose("create", body, &[])?;
-        let room = RoomId(self.keyed.map_or_else(|| app.rooms.engine.new_id(), |client| Uuid::new_v5(&client.0, b"room")));
+        let room = RoomId(self.keyed.map_or_else(|| app.rooms.engine.new_id(), |client| Uuid::new_v5(&client.0, K::KEYED_ROOM)));
         let author = self.card(app).await?;
-        let outcome = app.rooms.engine.create::<Trip>(room, author, &command, self.identity()).await;
+        let outcome = app.rooms.engine.create::<K>(room, author, &command, self.identity()).await;
         Ok((room, outcome.map_err(|rejection| addressed(rejection, &[]))?))
     }
 
     /// Applies a command made of a body and of what the address says.
-    pub(super) async fn apply(
+    pub(in crate::http::v1) async fn apply(
         &self,
         app: &App,
         room: RoomId,
@@ -83,12 +85,12 @@ impl Writer {
         fixed: Fixed<'_>,
     ) -> Result<Outcome, Problem> {
         let command = compose(command, body, fixed)?;
-        let options = CallOptions { id: self.identity(), base: self.base, if_match: self.if_match };
+        let options = CallOptions { id: self.identity(), base: self.base, if_match: self.if_match, kind: Some(K::KIND) };
         self.call(app, room, &command, options).await.map_err(|rejection| addressed(rejection, fixed))
     }
 
     /// Applies a command as it is. `base` and `id` come before those of the request.
-    pub(super) async fn send(
+    pub(in crate::http::v1) async fn send(
         &self,
         app: &App,
         room: RoomId,
@@ -96,13 +98,14 @@ impl Writer {
         base: Option<Seq>,
         id: Option<(ClientId, CommandNumber)>,
     ) -> Result<Outcome, Rejection> {
-        let options = CallOptions { id: id.or_else(|| self.identity()), base: base.or(self.base), if_match: self.if_match };
+        let (id, base) = (id.or_else(|| self.identity()), base.or(self.base));
+        let options = CallOptions { id, base, if_match: self.if_match, kind: Some(K::KIND) };
         self.call(app, room, command, options).await
     }
 
     async fn call(&self, app: &App, room: RoomId, command: &Value, options: CallOptions) -> Result<Outcome, Rejection> {
         // Before the room is looked for: what a malformed command is told must not say whether there is such a room.
-        tripsync_domain::command::parse::<Command>(command)?;
+        tripsync_domain::command::parse::<K::Command>(command)?;
         let author = self.card(app).await?;
         app.rooms.engine.call(room, author, command, options).await
     }
@@ -117,7 +120,7 @@ impl Writer {
     }
 
     /// The id of the item that a body adds: the client's own, else one that is put into the body, so that the answer can name it.
-    pub(super) fn item_id(&self, app: &App, body: &mut Body) -> Result<ItemId, Problem> {
+    pub(in crate::http::v1) fn item_id(&self, app: &App, body: &mut Body) -> Result<ItemId, Problem> {
         let id = match body.get("id") {
             None | Some(Value::Null) => {
                 ItemId(self.keyed.map_or_else(|| app.rooms.engine.new_id(), |client| Uuid::new_v5(&client.0, b"item")))
@@ -170,7 +173,7 @@ fn addressed(mut rejection: Rejection, fixed: Fixed<'_>) -> Problem {
 
 /// What became of a command.
 #[derive(Debug, Serialize)]
-pub(super) struct Receipt {
+pub(in crate::http::v1) struct Receipt {
     seq: Seq,
     repeated: bool,
     conflicts: Vec<Conflict>,
@@ -178,7 +181,7 @@ pub(super) struct Receipt {
 
 /// What became of a command, and what it was about.
 #[derive(Debug, Serialize)]
-pub(super) struct Written<T> {
+pub(in crate::http::v1) struct Written<T> {
     id: Uuid,
     #[serde(flatten)]
     receipt: Receipt,
@@ -193,7 +196,7 @@ impl From<Outcome> for Receipt {
 
 /// An answer about a room at a seq.
 #[derive(Debug)]
-pub(super) struct Answer<T> {
+pub(in crate::http::v1) struct Answer<T> {
     status: StatusCode,
     seq: Seq,
     location: Option<String>,
@@ -202,27 +205,27 @@ pub(super) struct Answer<T> {
 
 impl<T> Answer<T> {
     /// 200.
-    pub(super) const fn ok(seq: Seq, body: T) -> Self {
+    pub(in crate::http::v1) const fn ok(seq: Seq, body: T) -> Self {
         Self { status: StatusCode::OK, seq, location: None, body }
     }
 }
 
 impl Answer<Receipt> {
     /// A command is stored.
-    pub(super) fn stored(outcome: Outcome) -> Self {
+    pub(in crate::http::v1) fn stored(outcome: Outcome) -> Self {
         Self::ok(outcome.seq, outcome.into())
     }
 }
 
 impl<T> Answer<Written<T>> {
     /// A command is stored; `now` is the room's seq and the thing as it is by then, if it still is.
-    pub(super) fn written(outcome: Outcome, id: impl Into<Uuid>, now: Option<(Seq, T)>) -> Self {
+    pub(in crate::http::v1) fn written(outcome: Outcome, id: impl Into<Uuid>, now: Option<(Seq, T)>) -> Self {
         let (seq, item) = now.map_or((outcome.seq, None), |(seq, item)| (seq, Some(item)));
         Self::ok(seq, Written { id: id.into(), receipt: outcome.into(), item })
     }
 
     /// 201, with the address of what was made.
-    pub(super) fn made(mut self, location: String) -> Self {
+    pub(in crate::http::v1) fn made(mut self, location: String) -> Self {
         self.status = StatusCode::CREATED;
         self.location = Some(location);
         self
