@@ -14,6 +14,7 @@ mod error;
 pub mod idempotency;
 pub mod journal;
 mod migrate;
+pub mod pickups;
 mod postgres;
 pub mod rooms;
 pub mod search;

@@ -19,6 +19,10 @@ use tripsync_domain::protocol::from_json;
 #[derive(Debug, Clone, Copy)]
 pub struct ApiJson<T>(pub T);
 
+/// A JSON body that may be left out; see [`parse`].
+#[derive(Debug, Clone, Copy)]
+pub struct OptionalJson<T>(pub T);
+
 /// A JSON body from somebody who has not shown who they are: at most [`STRANGERS_BYTES_MAX`].
 #[derive(Debug, Clone, Copy)]
 pub struct StrangersJson<T>(pub T);
@@ -84,6 +88,20 @@ impl<T: DeserializeOwned> FromRequest<App> for ApiJson<T> {
             return Err(not_json());
         }
         parse(&body(request.into_body(), app.config.http.body_bytes_max).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let media = media(request.headers());
+        let body = body(request.into_body(), app.config.http.body_bytes_max).await?;
+        match media {
+            _ if body.is_empty() => Ok(Self(T::default())),
+            Media::Json => parse::<Option<T>>(&body).map(|value| Self(value.unwrap_or_default())),
+            Media::Form | Media::Other => Err(not_json()),
+        }
     }
 }
 

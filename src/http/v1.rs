@@ -6,6 +6,7 @@ pub mod idempotency;
 mod live;
 mod me;
 pub(crate) mod page;
+mod pools;
 mod rooms;
 mod tickets;
 mod trips;
@@ -15,5 +16,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Everything under `/api/v1`.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(auth::routes()).merge(me::routes()).merge(live::routes()).merge(tickets::routes()).merge(trips::routes())
+    OpenApiRouter::new()
+        .merge(auth::routes())
+        .merge(me::routes())
+        .merge(live::routes())
+        .merge(tickets::routes())
+        .merge(trips::routes())
+        .merge(pools::routes())
 }

@@ -71,8 +71,7 @@ impl RoomRow {
 /// # Errors
 /// As for any query.
 pub async fn list(db: &Db, filter: RoomFilter<'_>, after: Option<RoomCursor>, skip: u32, limit: u32) -> Result<Vec<RoomRow>, StoreError> {
-    type Row = (Uuid, String, String, String, String, String, i64, i64, i64);
-    let rows: Vec<Row> = db_read!(db, |pool| {
+    let rows: Vec<ListedRow> = db_read!(db, |pool| {
         let mut sql = QueryBuilder::new(
             "SELECT r.id, r.kind, r.title, r.status, r.summary, m.role, r.last_seq, r.created_at, r.updated_at \
              FROM members m JOIN rooms r ON r.id = m.room WHERE r.ended_at IS NULL AND m.user_id = ",
@@ -91,21 +90,46 @@ pub async fn list(db: &Db, filter: RoomFilter<'_>, after: Option<RoomCursor>, sk
         sql.push(" OFFSET ").push_bind(i64::from(skip));
         sql.build_query_as().fetch_all(pool).await
     })?;
-    rows.into_iter()
-        .map(|(id, kind, title, status, summary, role, last_seq, created_at, updated_at)| {
-            Ok(RoomRow {
-                id: RoomId(id),
-                kind,
-                title,
-                status,
-                summary: json(&summary)?,
-                role: role_of(&role)?,
-                last_seq: Seq::from_db(last_seq),
-                created_at: Timestamp::from_ms(created_at),
-                updated_at: Timestamp::from_ms(updated_at),
-            })
-        })
-        .collect()
+    rows.into_iter().map(room_row).collect()
+}
+
+/// Rooms of a kind that have not ended, by their ids, in no order; at most [`PAGE_ROWS_MAX`]. Nobody's list: the role is a viewer's.
+///
+/// # Errors
+/// As for any query.
+pub async fn by_ids(db: &Db, kind: &str, ids: &[RoomId]) -> Result<Vec<RoomRow>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<ListedRow> = db_read!(db, |pool| {
+        let mut sql = QueryBuilder::new(
+            "SELECT id, kind, title, status, summary, 'viewer', last_seq, created_at, updated_at FROM rooms WHERE ended_at IS NULL AND kind = ",
+        );
+        sql.push_bind(kind).push(" AND id IN (");
+        let mut list = sql.separated(", ");
+        for id in ids.iter().take(PAGE_ROWS_MAX as usize) {
+            list.push_bind(id.0);
+        }
+        sql.push(")");
+        sql.build_query_as().fetch_all(pool).await
+    })?;
+    rows.into_iter().map(room_row).collect()
+}
+
+type ListedRow = (Uuid, String, String, String, String, String, i64, i64, i64);
+
+fn room_row((id, kind, title, status, summary, role, last_seq, created_at, updated_at): ListedRow) -> Result<RoomRow, StoreError> {
+    Ok(RoomRow {
+        id: RoomId(id),
+        kind,
+        title,
+        status,
+        summary: json(&summary)?,
+        role: role_of(&role)?,
+        last_seq: Seq::from_db(last_seq),
+        created_at: Timestamp::from_ms(created_at),
+        updated_at: Timestamp::from_ms(updated_at),
+    })
 }
 
 /// How many rooms [`list`] has in all. Reads every membership of the user: a few hundred at most.
@@ -301,13 +325,30 @@ pub struct ItemRow {
 /// # Errors
 /// As for any query.
 pub async fn items(db: &Db, room: RoomId, collection: &str, before: Option<Seq>, limit: u32) -> Result<Vec<ItemRow>, StoreError> {
+    items_between(db, room, collection, before, Seq(0), limit).await
+}
+
+/// The same, from a seq on (inclusive).
+///
+/// # Errors
+/// As for any query.
+pub async fn items_between(
+    db: &Db,
+    room: RoomId,
+    collection: &str,
+    before: Option<Seq>,
+    from: Seq,
+    limit: u32,
+) -> Result<Vec<ItemRow>, StoreError> {
     let rows: Vec<(Uuid, i64, String)> = db_read!(db, |pool| {
         sqlx::query_as(
-            "SELECT id, seq, doc FROM room_items WHERE room = $1 AND collection = $2 AND seq < $3 ORDER BY seq DESC, id DESC LIMIT $4",
+            "SELECT id, seq, doc FROM room_items WHERE room = $1 AND collection = $2 AND seq < $3 AND seq >= $4 \
+             ORDER BY seq DESC, id DESC LIMIT $5",
         )
         .bind(room.0)
         .bind(collection)
         .bind(before.map_or(i64::MAX, Seq::to_db))
+        .bind(from.to_db())
         .bind(i64::from(limit.min(PAGE_ROWS_MAX)))
         .fetch_all(pool)
         .await

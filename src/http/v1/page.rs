@@ -7,10 +7,11 @@ use crate::auth::Sealer;
 use crate::http::problem::{FieldError, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use tripsync_domain::{ErrorCode, RoomId, UserId};
+use utoipa::IntoParams;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 /// Items of a page at most.
@@ -38,6 +39,25 @@ pub(crate) struct Wanted {
     pub(crate) limit: Option<u32>,
     pub(crate) cursor: Option<String>,
     pub(crate) skip: Option<u32>,
+}
+
+/// A request for a page of a list without filters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// Items of the page.
+    #[param(schema_with = limit_schema, required = false)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    #[param(schema_with = cursor_schema, required = false)]
+    cursor: Option<String>,
+}
+
+impl From<PageQuery> for Wanted {
+    fn from(PageQuery { limit, cursor }: PageQuery) -> Self {
+        Self { limit, cursor, skip: None }
+    }
 }
 
 /// A list, as one user sees it.

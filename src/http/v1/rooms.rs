@@ -11,6 +11,7 @@ pub(super) mod document;
 pub(super) mod log;
 pub(super) mod read;
 pub(super) mod schema;
+pub(super) mod stretch;
 pub(super) mod write;
 
 use crate::http::problem::Problem;

@@ -29,6 +29,7 @@ const ABOUT: About = About {
     tag: "trips",
     noun: "trip",
     of_one: |path| path.contains("{trip}"),
+    versioned: |path| path.contains("{trip}"),
     parameter: |name| (name == "emoji").then(schema::Emoji::schema),
     schemas: schema::named,
 };

@@ -17,6 +17,8 @@ pub(in crate::http::v1) struct About {
     pub(in crate::http::v1) noun: &'static str,
     /// Whether an address is about one room, rather than about all of them.
     pub(in crate::http::v1) of_one: fn(&str) -> bool,
+    /// Whether what is at an address has the room's version.
+    pub(in crate::http::v1) versioned: fn(&str) -> bool,
     /// The schema of a parameter of the address; a UUID unless said otherwise.
     pub(in crate::http::v1) parameter: fn(&str) -> Option<RefOr<Schema>>,
     /// The schemas that the operations use.
@@ -27,19 +29,24 @@ pub(in crate::http::v1) struct About {
 pub(in crate::http::v1) fn complete(document: &mut OpenApi, about: About) {
     let noun = about.noun;
     for (path, item) in &mut document.paths.paths {
-        let of_one = (about.of_one)(path);
+        let (of_one, versioned) = ((about.of_one)(path), (about.versioned)(path));
         let writes = [(&mut item.post, true), (&mut item.put, false), (&mut item.patch, false), (&mut item.delete, false)];
         for (operation, is_post) in writes {
             let Some(operation) = operation else { continue };
             about.common(path, operation);
             problem(operation, "409", &format!("The {noun}'s rules do not allow it now; see `code`."));
-            problem(operation, "412", &format!("`If-Match` names a version that the {noun} is not at."));
             problem(operation, "422", "A field or parameter is unknown or not allowed; see `errors`.");
             if of_one {
                 problem(operation, "403", "The caller's role does not allow it.");
+            }
+            let makes = is_post && !of_one;
+            if makes || versioned {
+                problem(operation, "412", &format!("`If-Match` names a version that the {noun} is not at."));
+            }
+            if versioned {
                 about.conditional_write(operation);
             }
-            if is_post && !of_one {
+            if makes {
                 about.etag(operation);
                 header(operation, "201", "Location", &format!("The {noun}'s address."));
             }
@@ -49,7 +56,7 @@ pub(in crate::http::v1) fn complete(document: &mut OpenApi, about: About) {
             if operation.parameters.as_ref().is_some_and(|all| all.iter().any(is_query)) {
                 problem(operation, "422", "A parameter is unknown or not allowed; see `errors`.");
             }
-            if of_one {
+            if versioned {
                 about.conditional_read(operation);
             }
         }

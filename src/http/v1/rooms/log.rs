@@ -1,10 +1,8 @@
 //! The activity log of a room: who did what, from the journal, as far as the reader may see it.
-//!
-//! Of a kind with secrets, a page must not tell by its end whether there are events that the reader may not see: it covers a stretch of the
-//! room's order, whatever is in there, and may be shorter than it could be.
 
 use super::Served;
-use super::read::{Here, Reader, Stop};
+use super::read::{Reader, Stop};
+use super::stretch::{self, Seen, Span};
 use super::write::Answer;
 use crate::app::App;
 use crate::http::problem::{FieldError, Problem};
@@ -20,9 +18,6 @@ use utoipa::IntoParams;
 
 /// Characters of an event's type.
 const TYPE_CHARS_MAX: usize = 64;
-
-/// Places in the order of a room with secrets that one page covers.
-const STRETCH: u64 = 1_000;
 
 /// An event in words.
 #[derive(Debug, Serialize)]
@@ -94,60 +89,27 @@ pub(in crate::http::v1) async fn page<K: Served>(
     let here = reader.enter(app, room).await?;
     let eyes = Eyes { user: reader.user, role: here.role };
     let found = if K::HAS_SECRETS {
-        seen::<K>(app, room, &window.filter, window.after, window.len(), here, eyes).await?
+        let span = Span { newest: here.seq, after: window.after, len: window.len() };
+        let filter = &window.filter;
+        let rows = |before, from| rooms::events(&app.db, room, filter.rows(Some(before), from), PAGE_ROWS_MAX);
+        // Whoever looks for what somebody did must not find what that is hidden of.
+        let look = |row| Ok(eyes.read::<K>(row)?.filter(|event| filter.author.is_none_or(|author| author == event.by)));
+        stretch::seen(span, rows, |row: &EventRow| row.seq, look).await?
     } else {
         let rows = rooms::events(&app.db, room, window.filter.rows(window.after, Seq(0)), window.limit).await?;
         let next = rows.last().filter(|_| rows.len() == window.len()).map(|row| row.seq);
-        Found { events: rows.into_iter().map(|row| eyes.read::<K>(row)).filter_map(Result::transpose).collect::<Result<_, _>>()?, next }
+        let items = rows.into_iter().filter_map(|row| eyes.read::<K>(row).transpose()).collect::<Result<_, _>>()?;
+        Seen { items, next }
     };
     let next = found.next.map(|last| list.cursor(&window.filter, &last)).transpose()?;
-    let names = names(app, &found.events).await?;
-    let items = found.events.into_iter().map(|event| event.entry(&names)).collect::<Result<_, _>>()?;
+    let names = names(app, &found.items).await?;
+    let items = found.items.into_iter().map(|event| event.entry(&names)).collect::<Result<_, _>>()?;
     Ok(Answer::ok(here.seq, Page { items, next }))
 }
 
 /// Whether an event can have this type, of whatever version.
 fn is_type(text: &str) -> bool {
     (1..=TYPE_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-}
-
-/// Events that the reader may see, and after which place to go on.
-struct Found {
-    events: Vec<Event>,
-    next: Option<Seq>,
-}
-
-/// The next stretch of a room's order, as far as the reader may see it. Where it ends depends on nothing else.
-async fn seen<K: Served>(
-    app: &App,
-    room: RoomId,
-    filter: &Filter,
-    after: Option<Seq>,
-    len: usize,
-    here: Here,
-    eyes: Eyes,
-) -> Result<Found, Problem> {
-    let newest = Seq(here.seq.0.saturating_add(1));
-    let mut before = after.map_or(newest, |after| after.min(newest));
-    let floor = Seq(before.0.saturating_sub(STRETCH));
-    let mut events = Vec::new();
-    loop {
-        let rows = rooms::events(&app.db, room, filter.rows(Some(before), floor), PAGE_ROWS_MAX).await?;
-        let full = rows.last().filter(|_| rows.len() >= PAGE_ROWS_MAX as usize).map(|row| row.seq);
-        for row in rows {
-            let seq = row.seq;
-            if let Some(event) = eyes.read::<K>(row)?.filter(|event| filter.author.is_none_or(|author| author == event.by)) {
-                events.push(event);
-                if events.len() == len {
-                    return Ok(Found { events, next: Some(seq).filter(|seq| seq.0 > 1) });
-                }
-            }
-        }
-        match full {
-            Some(last) => before = last,
-            None => return Ok(Found { events, next: Some(floor).filter(|floor| floor.0 > 1) }),
-        }
-    }
 }
 
 /// Who reads.

@@ -7,18 +7,16 @@ use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
-use crate::http::v1::page::{self, Page, Wanted};
+use crate::http::v1::page::{Page, PageQuery};
 use crate::http::v1::rooms::read::{Seen, Stop};
 use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use crate::store::StoreError;
 use crate::store::rooms::{self, ItemRow};
 use axum::extract::State;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tripsync_actors::room::Outcome;
 use tripsync_domain::trip::MESSAGES;
 use tripsync_domain::{ItemId, RoomId, Seq};
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -30,29 +28,17 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(read_marks, mark_read))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Items of the page.
-    #[param(schema_with = page::limit_schema, required = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(schema_with = page::cursor_schema, required = false)]
-    cursor: Option<String>,
-}
-
 /// The chat, newest first; the next page goes back.
-#[utoipa::path(get, path = "/trips/{trip}/messages", operation_id = "trips.messages.list", params(ListQuery),
+#[utoipa::path(get, path = "/trips/{trip}/messages", operation_id = "trips.messages.list", params(PageQuery),
     responses((status = 200, description = "A page.", body = schema::MessagePage)))]
 async fn list(
     State(app): State<App>,
     reader: Reader,
     ApiPath(room): ApiPath<RoomId>,
-    ApiQuery(query): ApiQuery<ListQuery>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Answer<Page<Message>>, Stop> {
     let list = reader.list(&app, "messages newest first", Some(room));
-    let window = list.window::<(), Seq>(Wanted { limit: query.limit, cursor: query.cursor, skip: None }, ())?;
+    let window = list.window::<(), Seq>(query.into(), ())?;
     let here = reader.enter(&app, room).await?;
     let rows = rooms::items(&app.db, room, MESSAGES, window.after, window.limit).await?;
     let last = rows.last().filter(|_| rows.len() == window.len()).map(|row| row.seq);
