@@ -31,7 +31,8 @@ pub enum Event {
         /// As it is.
         to: Box<Details>,
     },
-    /// Somebody asked for seats: the claim is pending, waiting or held. For the owner and the rider.
+    /// Somebody asked for seats: the claim is pending, waiting or held; or confirmed at once, with a message that is for the owner alone.
+    /// For the owner and the rider.
     Claimed {
         /// The owner.
         owner: UserId,
@@ -63,7 +64,7 @@ pub enum Event {
     },
     /// The rider has the seats. For everybody who is in the car now.
     Confirmed {
-        /// The claim, whole: a booking that was instant was not seen before.
+        /// The claim without its message: a booking that was instant was not seen before.
         claim: Box<Claim>,
         /// The owner and the riders, this one included.
         to: BTreeSet<UserId>,

@@ -164,6 +164,8 @@ fn inbox(state: &State, pool: &Pool, meta: &EventMeta, event: &Event) -> Vec<(Us
             let text = format!("You are invited to ride along, {}; say yes or no until {until}", seats(claim.seats));
             vec![(claim.user, item("pool_invited", text, json!({"claim": claim.id, "seats": claim.seats, "until": until})))]
         }
+        // That they ride is told when they do.
+        Event::Claimed { claim, .. } if claim.stage == (Stage::Confirmed {}) => Vec::new(),
         Event::Claimed { claim, place, .. } => {
             let what = match claim.stage {
                 Stage::Waiting { .. } => "waits for",

@@ -162,7 +162,10 @@ impl State {
                 self.set_stage(*claim, Stage::Offered { until: *until });
             }
             Event::Confirmed { claim, .. } => {
-                self.claims.insert(claim.id, (**claim).clone());
+                let mut claim = (**claim).clone();
+                // It was told to the owner alone.
+                claim.message = claim.message.or_else(|| self.claims.get(&claim.id)?.message.clone());
+                self.claims.insert(claim.id, claim);
             }
             #[cfg(any(test, feature = "testing"))]
             Event::ClaimEnded { claim, ending: super::types::Ending::Expired, .. } if is(Sabotage::ExpiryKeeps) => {

@@ -45,6 +45,12 @@ impl<'a> Draft<'a> {
         let (id, user) = (claim.id, claim.user);
         let mut to = self.state.car();
         to.insert(user);
+        if claim.message.is_some() && !self.state.claims.contains_key(&id) {
+            // Booked at once: the owner has not read the message yet.
+            self.push(Event::Claimed { owner: self.owner(), claim: Box::new(claim.clone()), place: None });
+        }
+        // The car does not read it.
+        claim.message = None;
         self.push(Event::Confirmed { claim: Box::new(claim), to });
         debug_assert!(self.state.claims.contains_key(&id));
         let riders = self.state.riders();

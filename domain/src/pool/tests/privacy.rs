@@ -1,6 +1,8 @@
 //! Who sees what: events by their audience, views by the viewer.
 
 use super::harness::{ANA, BEN, CID, DAN, Room};
+use crate::RoomKind;
+use crate::pool::Pool;
 use serde_json::json;
 
 /// Ben has a seat, Cid waits, Dan looks on.
@@ -71,4 +73,26 @@ fn who_joins_the_car_later_does_not_read_what_was_said_before() {
     let ben = room.claim(BEN);
     room.ok(BEN, json!({"type": "withdraw", "claim": ben}));
     assert_eq!((&room.view(BEN)["relation"], room.view(BEN).get("messages")), (&json!("visitor"), None));
+}
+
+#[test]
+fn what_was_written_to_the_owner_is_read_by_the_owner() {
+    for booking in ["approval", "instant"] {
+        let mut room = Room::with(json!({"booking": booking, "seats": 3}));
+        for user in [CID, BEN] {
+            room.ok(user, json!({"type": "request", "message": format!("Between us, {user}")}));
+            let claim = room.claim(user);
+            if booking == "approval" {
+                room.ok(ANA, json!({"type": "approve", "claim": claim}));
+            }
+        }
+        let secret = format!("Between us, {BEN}");
+        for (user, reads) in [(ANA, true), (BEN, true), (CID, false), (DAN, false)] {
+            let told = room.journal.iter().any(|(_, event)| {
+                let role = crate::Role::Organizer;
+                Pool::audience(event).includes(user, role) && serde_json::to_string(event).unwrap().contains(&secret)
+            });
+            assert_eq!((told, room.view(user).to_string().contains(&secret)), (reads, reads), "{user} in a pool with {booking}");
+        }
+    }
 }
