@@ -6,6 +6,7 @@ mod idempotency;
 mod logins;
 mod odd;
 mod openapi;
+mod pools;
 mod spec;
 mod system;
 mod trips;

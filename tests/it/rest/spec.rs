@@ -72,7 +72,10 @@ fn find(method: &Method, path: &str) -> Option<Operation> {
         template.split('/').count() == path.split('/').count()
             && template.split('/').zip(path.split('/')).all(|(wanted, segment)| name(wanted).is_some() || wanted == segment)
     };
-    operations().into_iter().find(|operation| operation.method == *method && fits(operation.path))
+    let names = |path: &str| path.split('/').filter(|segment| name(segment).is_some()).count();
+    // Of `/pools/search` and `/pools/{pool}` the server takes the first.
+    let path = operations().iter().map(|operation| operation.path).filter(|path| fits(path)).min_by_key(|path| names(path))?;
+    operations().into_iter().find(|operation| operation.method == *method && operation.path == path)
 }
 
 /// Judges an answer of the API.
