@@ -8,6 +8,7 @@ mod me;
 pub(crate) mod page;
 mod pools;
 mod rooms;
+mod sharing;
 mod tickets;
 mod trips;
 
@@ -23,4 +24,5 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(tickets::routes())
         .merge(trips::routes())
         .merge(pools::routes())
+        .merge(sharing::routes())
 }
