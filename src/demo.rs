@@ -12,10 +12,12 @@ mod content;
 mod desk;
 mod guide;
 mod link;
+mod ride;
 mod saved;
 mod script;
 mod setup;
 
+use crate::clock::SystemClock;
 use account::Account;
 use api::Api;
 use companion::Companion;
@@ -29,6 +31,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tripsync_actors::ports::Clock as _;
 use tripsync_domain::protocol::Codec;
 use uuid::Uuid;
 
@@ -111,10 +114,19 @@ pub(crate) async fn start(address: SocketAddr, folder: &Path, stop: &Cancellatio
         saved.filled = true;
         saved.write(folder)?;
     }
-    let guide = Guide { base: format!("http://{}", api.address()), password: &saved.of(Person::Robin).password, trip, folder };
+    let Some(ines) = accounts.get(&Person::Ines) else {
+        return Err(DemoError::Odd { what: "account" });
+    };
+    let pool = ride::offer(api, ines, SystemClock.now()).await?;
+    // A login of its own, as from another device.
+    let rider = Account::enter(api, Person::Tomas, saved.of(Person::Tomas)).await?;
+    let guide = Guide { base: format!("http://{}", api.address()), password: &saved.of(Person::Robin).password, trip, pool, folder };
     saved::write_private(&folder.join(ENVIRONMENT), guide.environment().as_bytes())?;
     let guide = guide.text();
-    Ok(Demo { guide, companions: let_companions_begin(api, accounts, trip, stop) })
+    let companions = let_companions_begin(api, accounts, trip, stop);
+    let stop = stop.clone();
+    companions.spawn(async move { ride::want(api, rider, pool, &stop).await });
+    Ok(Demo { guide, companions })
 }
 
 fn let_companions_begin(api: Api, accounts: BTreeMap<Person, Account>, trip: Uuid, stop: &CancellationToken) -> TaskTracker {

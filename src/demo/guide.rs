@@ -12,17 +12,18 @@ pub(super) struct Guide<'a> {
     /// The newcomer's password.
     pub(super) password: &'a str,
     pub(super) trip: Uuid,
+    pub(super) pool: Uuid,
     pub(super) folder: &'a Path,
 }
 
 impl Guide<'_> {
     /// The text for the terminal.
     pub(super) fn text(&self) -> String {
-        let Self { base, password, trip, folder } = self;
+        let Self { base, password, trip, pool, folder } = self;
         let email = Person::Robin.email();
         let (ines, tomas) = (Person::Ines.name(), Person::Tomas.name());
         let folder = folder.display();
-        let (token, read, add, console) = (self.token(), self.read(), self.add(), self.console());
+        let (token, read, add, seat, console) = (self.token(), self.read(), self.add(), self.seat(), self.console());
         format!(
             "\
 The TripSync demo is ready: {ines} and {tomas} are planning a week in Portugal, and you are the third.
@@ -32,6 +33,7 @@ The TripSync demo is ready: {ines} and {tomas} are planning a week in Portugal, 
   account   {email}
   password  {password}
   trip      {trip}
+  pool      {pool}
   data      {folder} (delete this folder to begin anew)
 
 Log in; the token is good for 15 minutes:
@@ -46,6 +48,10 @@ Add an activity, and see what the others say to it:
 
 {add}
 
+{ines} drives to Sintra and has one seat left. Take it before {tomas} does, half a minute from now, or wait in line for it:
+
+{seat}
+
 Watch and take part: open {base}/docs/ in a browser, and in its console (F12; some ask to allow pasting first) paste
 
 {console}
@@ -57,8 +63,8 @@ Then try  say('Hello!')  and watch the answer come. Ctrl-C here stops everything
 
     /// The same values for a shell: `. data/demo/demo.env`.
     pub(super) fn environment(&self) -> String {
-        let Self { base, password, trip, .. } = self;
-        format!("URL='{base}'\nEMAIL='{}'\nPASSWORD='{password}'\nTRIP='{trip}'\n", Person::Robin.email())
+        let Self { base, password, trip, pool, .. } = self;
+        format!("URL='{base}'\nEMAIL='{}'\nPASSWORD='{password}'\nTRIP='{trip}'\nPOOL='{pool}'\n", Person::Robin.email())
     }
 
     fn token(&self) -> String {
@@ -78,6 +84,14 @@ Then try  say('Hello!')  and watch the answer come. Ctrl-C here stops everything
             "curl -s {}/api/v1/trips/{}/activities -H \"authorization: Bearer $TOKEN\" -H 'content-type: application/json' \\\n  \
              -d '{{\"title\":\"Ferry to Cacilhas\",\"kind\":\"transport\",\"start\":{{\"local\":\"{}T18:30\",\"tz\":\"{ZONE}\"}}}}'",
             self.base, self.trip, DAYS[3]
+        )
+    }
+
+    fn seat(&self) -> String {
+        format!(
+            "curl -s {}/api/v1/pools/{}/commands -H \"authorization: Bearer $TOKEN\" -H 'content-type: application/json' \\\n  \
+             -d '{{\"cmd\":{{\"type\":\"request\",\"wait\":true}}}}'",
+            self.base, self.pool
         )
     }
 
@@ -111,7 +125,13 @@ mod tests {
     use super::*;
 
     fn guide() -> Guide<'static> {
-        Guide { base: "http://127.0.0.1:1".into(), password: "secret", trip: Uuid::from_u128(7), folder: Path::new("data/demo") }
+        Guide {
+            base: "http://127.0.0.1:1".into(),
+            password: "secret",
+            trip: Uuid::from_u128(7),
+            pool: Uuid::from_u128(8),
+            folder: Path::new("data/demo"),
+        }
     }
 
     #[test]

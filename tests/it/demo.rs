@@ -89,6 +89,30 @@ async fn a_newcomer_joins_sees_life_and_is_answered() {
     assert!(server.terminate(GOODBYE).await.success());
 }
 
+#[tokio::test]
+async fn a_newcomer_takes_the_last_seat_and_a_companion_waits_for_it() {
+    let mut server = Server::demo().start().await;
+    let printed = Printed::by(&server);
+    let (token, pool) = (printed.log_in().await, printed.value("pool").parse::<Uuid>().unwrap());
+    let mut robin = Client::connect(&server.live_url(), &token, Codec::Json).await;
+    robin.join(pool).await;
+    let id = Uuid::now_v7();
+    robin.ask(pool, json!({"type": "request", "id": id, "wait": true})).await.unwrap();
+    let seats = |client: &Client, like: &dyn Fn(&Value) -> bool| {
+        client.room(pool).history().values().any(|event| event["ev"]["type"] == "seats_changed" && like(&event["ev"]))
+    };
+    robin.until("the seat is taken", |robin| seats(robin, &|ev| ev["taken"] == json!([1, 1]))).await;
+    // After a while somebody else stands in line.
+    robin.until("somebody waits", |robin| seats(robin, &|ev| ev["waiting"] == 1)).await;
+    robin.ask(pool, json!({"type": "withdraw", "claim": id})).await.unwrap();
+    robin
+        .until("the next one has the seat", |robin| {
+            seats(robin, &|ev| ev["waiting"] == 0 && ev["taken"] == json!([1, 1]) && !ev["left"].is_null())
+        })
+        .await;
+    assert!(server.terminate(GOODBYE).await.success());
+}
+
 /// Whether somebody said something like that.
 fn says(client: &Client, trip: Uuid, like: impl Fn(&Value) -> bool) -> bool {
     client.room(trip).history().values().any(|event| event["ev"]["type"] == "message_sent" && like(&event["ev"]["message"]))
@@ -121,7 +145,7 @@ async fn the_printed_commands_and_the_tour_of_the_readme_work_when_pasted() {
     let server = Server::demo().start().await;
     let printed = Printed::by(&server);
     let commands = printed.commands();
-    assert_eq!(commands.len(), 3, "{}", printed.text);
+    assert_eq!(commands.len(), 4, "{}", printed.text);
     // The folder in which `data` is, as for somebody who runs `cargo run -- demo`.
     let folder = server.data_dir().parent().unwrap().to_owned();
     let said = bash(&folder, &commands.join("\n"));
