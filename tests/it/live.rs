@@ -8,6 +8,7 @@ mod inbox;
 mod journal;
 mod mixed;
 mod people;
+mod pools;
 mod presence;
 pub(crate) mod replica;
 mod sessions;
