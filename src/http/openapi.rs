@@ -20,6 +20,8 @@ use utoipa::{OpenApi as _, PartialSchema, ToSchema};
         (name = "auth", description = "Accounts and tokens."),
         (name = "me", description = "The caller's own account."),
         (name = "trips", description = "Trips and what is in them. Writes are commands to the trip's room, as on sockets."),
+        (name = "pools", description = "Shared rides with seats. Writes are commands to the pool's room, as on sockets."),
+        (name = "inbox", description = "What concerns the caller alone: what was delivered, ride requests, searches that are kept."),
         (name = "live", description = "The live socket."),
         (name = "system", description = "The server itself.")
     )

@@ -3,6 +3,7 @@
 mod auth;
 pub(crate) mod check;
 pub mod idempotency;
+mod inbox;
 mod live;
 mod me;
 pub(crate) mod page;
@@ -25,4 +26,5 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(trips::routes())
         .merge(pools::routes())
         .merge(sharing::routes())
+        .merge(inbox::routes())
 }

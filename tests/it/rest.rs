@@ -3,6 +3,7 @@
 mod accounts;
 mod client;
 mod idempotency;
+mod inbox;
 mod logins;
 mod odd;
 mod openapi;
