@@ -9,8 +9,8 @@ use crate::http::v1::rooms::read::{Seen, Stop, see};
 use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use axum::extract::State;
 use serde_json::json;
-use tripsync_domain::inbox::RideRequest;
 use tripsync_domain::Inbox;
+use tripsync_domain::inbox::RideRequest;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
