@@ -60,8 +60,11 @@ pub trait RoomKind: Send + Sync + 'static {
     /// The least role that presence is shown to and taken from.
     const PRESENCE: Role = Role::Viewer;
 
-    /// What of a session's presence may be shown, given the state; such as a position that only a driver under way shares.
-    fn presence(_: &Self::State, _: UserId, said: PresenceState) -> PresenceState {
+    /// Whether [`RoomKind::presence`] looks at the state, so that what was shown must be looked at again when the state changes.
+    const PRESENCE_FOLLOWS_STATE: bool = false;
+
+    /// What of a session's presence may be shown, given the state and the time; such as a position that only a driver under way shares.
+    fn presence(_: &Self::State, _: UserId, said: PresenceState, _: Timestamp) -> PresenceState {
         said
     }
 

@@ -36,7 +36,7 @@ pub use types::{
     StopName, Words,
 };
 
-use crate::presence::PresenceState;
+use crate::presence::{Fix, PresenceState};
 use crate::{
     Audience, Ctx, Decision, Effect, EventMeta, ItemId, Projection, Quota, Rejection, Role, RoomKind, Timestamp, UserCard, UserId,
 };
@@ -77,10 +77,13 @@ impl RoomKind for Pool {
     /// Who looks at a pool does not see who rides in it.
     const PRESENCE: Role = Role::Participant;
 
-    /// Only a driver under way shares a position.
-    fn presence(state: &State, user: UserId, said: PresenceState) -> PresenceState {
+    const PRESENCE_FOLLOWS_STATE: bool = true;
+
+    /// Only a driver under way shares a position; with it everybody sees when the ride arrives at this speed.
+    fn presence(state: &State, user: UserId, said: PresenceState, at: Timestamp) -> PresenceState {
         let drives = state.phase == Phase::Departed && Relation::of(state, user) == Relation::Owner;
-        if drives { said } else { PresenceState { fix: None, ..said } }
+        let fix = said.fix.filter(|_| drives).map(|fix| Fix { arrives_at: state.arrival(&fix, at), ..fix });
+        PresenceState { fix, ..said }
     }
 
     fn access(state: &State, who: &UserCard) -> Option<Role> {

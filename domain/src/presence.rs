@@ -1,6 +1,6 @@
 //! What a person in a room does right now. Ephemeral: never journaled, the last value counts, intermediate ones may be skipped.
 
-use crate::{ItemId, Rejection};
+use crate::{ItemId, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What one session says of itself; replaces what it said before.
@@ -41,6 +41,9 @@ pub struct Fix {
     /// Degrees clockwise from north, 0 to 360.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heading: Option<f64>,
+    /// When the destination is reached at this speed along the great circle. Worked out by the room, never taken from a client.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub arrives_at: Option<Timestamp>,
 }
 
 /// What is being changed.

@@ -258,6 +258,7 @@ impl<K: RoomKind> Room<K> {
                 let durable = self.log.commit(&self.shared.config);
                 metrics::counter!("tripsync_events_total").increment(durable.len() as u64);
                 self.release(&durable);
+                self.revise_presence();
                 Ok(())
             }
             Some(Err(Refusal::Fenced)) => Err("the room has another owner".into()),

@@ -58,6 +58,19 @@ impl Board {
         }
     }
 
+    /// Looks at everything that is shown again: `change` says what is to be shown instead.
+    pub(crate) fn revise(&mut self, change: impl Fn(UserId, &PresenceState) -> Option<PresenceState>) {
+        for (user, present) in &mut self.users {
+            let shown = present.devices.values_mut().map(|(state, _)| state).chain([&mut present.last]);
+            for state in shown {
+                if let Some(changed) = change(*user, state) {
+                    *state = changed;
+                    self.dirty.insert(*user);
+                }
+            }
+        }
+    }
+
     /// Ends the grace of users who may not be here any more.
     pub(crate) fn forget_missing(&mut self, gone: impl Fn(UserId) -> bool) {
         for user in self.users.iter().filter(|(user, present)| present.devices.is_empty() && gone(**user)).map(|(user, _)| *user) {

@@ -114,13 +114,26 @@ impl<K: RoomKind> Room<K> {
     pub(super) fn presence(&mut self, session: SessionId, state: tripsync_domain::presence::PresenceState) {
         let Some(member) = self.members.get_mut(session).filter(|member| member.role >= K::PRESENCE) else { return };
         let user = member.info.card.user;
-        let state = K::presence(&self.log.state, user, state);
+        let state = K::presence(&self.log.state, user, state, self.shared.clock.now());
         if self.board.has(user, session) {
             self.board.update(user, session, state);
             self.schedule_tick();
         } else {
             member.said = Some(state);
         }
+    }
+
+    /// The state has changed: what may not be shown any more, such as a position after the ride, is taken back.
+    pub(super) fn revise_presence(&mut self) {
+        if !K::PRESENCE_FOLLOWS_STATE {
+            return;
+        }
+        let (state, now) = (&self.log.state, self.shared.clock.now());
+        self.board.revise(|user, shown| {
+            let may = K::presence(state, user, shown.clone(), now);
+            (may.fix.is_none() && shown.fix.is_some()).then_some(may)
+        });
+        self.schedule_tick();
     }
 
     /// A slow session has caught its breath: one resync brings it up to date.

@@ -21,6 +21,9 @@ pub const REVIEWS_MAX: usize = 2 * SEATS_MAX as usize;
 /// Newest chat messages in the state; all are in the collection `messages`.
 pub const MESSAGES_IN_STATE: usize = 50;
 
+/// Metres per second below which no arrival is estimated: walking pace, at which a car stands in traffic.
+pub const SPEED_MIN: f64 = 1.5;
+
 /// Characters of a stop's name.
 pub const STOP_CHARS_MAX: usize = 200;
 /// Characters of a car's description.

@@ -1,13 +1,16 @@
 //! A pool as its events made it.
 
 use super::event::Event;
-use super::limits::MESSAGES_IN_STATE;
+use super::limits::{MESSAGES_IN_STATE, SPEED_MIN};
 #[cfg(any(test, feature = "testing"))]
 use super::sabotage::{Sabotage, is};
 use super::types::{Claim, Details, Message, Phase, PoolStatus, Review, Rider, Share, Stage};
+use crate::geo::Position;
+use crate::presence::Fix;
 use crate::{EventMeta, ItemId, RoomId, Seq, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// The whole state of a pool. `default()` is the room before its first event.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -128,6 +131,16 @@ impl State {
     pub fn place(&self, claim: ItemId) -> Option<u16> {
         let index = self.line.iter().position(|other| *other == claim)?;
         u16::try_from(index + 1).ok()
+    }
+
+    /// When the destination is reached from a position at the speed that was told with it, along the great circle; `None` without a speed,
+    /// below walking pace ([`limits::SPEED_MIN`](super::limits::SPEED_MIN)) and without a destination.
+    #[must_use]
+    pub fn arrival(&self, fix: &Fix, at: Timestamp) -> Option<Timestamp> {
+        let speed = fix.speed.filter(|speed| *speed >= SPEED_MIN)?;
+        let destination = self.pool.as_ref()?.details.stops.last()?.position;
+        let seconds = Position::new(fix.lat, fix.lon)?.distance_m(destination) / speed;
+        Some(at.plus(Duration::try_from_secs_f64(seconds).ok()?))
     }
 
     /// Whether two users rode together as driver and rider, after the ride.

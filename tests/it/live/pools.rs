@@ -252,6 +252,8 @@ async fn everybody_sees_what_concerns_them(database: TestDatabase) {
     assert!(rider.room(pool).present()[&ana.id]["state"].get("fix").is_none(), "not before the departure");
     driver.presence(pool, fix).await;
     rider.until("the driver's position", |client| !client.room(pool).present()[&ana.id]["state"]["fix"].is_null()).await;
+    driver.ask(pool, json!({"type": "complete"})).await.unwrap();
+    rider.until("the position is gone", |client| client.room(pool).present()[&ana.id]["state"]["fix"].is_null()).await;
     watching.until("departed", |client| client.room(pool).history().values().any(|event| event["ev"]["type"] == "pool_departed")).await;
     assert!(watching.room(pool).present().is_empty(), "a visitor sees nobody");
 }

@@ -2,7 +2,9 @@
 
 use super::harness::{ANA, BEN, CID, DAN, Room};
 use crate::ErrorCode;
-use crate::pool::{Action, Phase, Relation, may};
+use crate::RoomKind;
+use crate::pool::{Action, Phase, Pool, Relation, may};
+use crate::presence::PresenceState;
 use serde_json::json;
 
 #[test]
@@ -133,4 +135,29 @@ fn people_are_told_what_others_did() {
     assert_eq!((room.told(ANA), room.told(BEN), room.told(CID)), (vec!["pool_rider_left".into()], vec![], vec!["pool_offered".into()]));
     room.wait(600);
     assert_eq!((room.told(ANA), room.told(CID)), (vec![], vec!["pool_claim_ended".into()]));
+}
+
+#[test]
+fn a_driver_under_way_shares_the_position_and_the_arrival() {
+    let mut room = Room::pool("instant");
+    room.ask(BEN, 1);
+    let said = |speed: Option<f64>| {
+        let state = json!({"typing": true, "fix": {"lat": 48.14, "lon": 11.58, "speed": speed}});
+        serde_json::from_value::<PresenceState>(state).unwrap()
+    };
+    let shown = |room: &Room, user, speed| Pool::presence(&room.state, user, said(speed), room.now);
+    assert_eq!(shown(&room, ANA, Some(30.0)).fix, None, "not before the departure");
+    room.ok(ANA, json!({"type": "depart"}));
+    assert_eq!(shown(&room, BEN, Some(30.0)).fix, None, "not a rider's");
+    let fix = shown(&room, ANA, Some(30.0)).fix.unwrap();
+    // Munich to Nuremberg are some 150 km: at 30 m/s an hour and 23 minutes.
+    let minutes = fix.arrives_at.unwrap().since(room.now).as_secs() / 60;
+    assert!((80..86).contains(&minutes), "{minutes}");
+    assert_eq!(shown(&room, ANA, Some(1.0)).fix.unwrap().arrives_at, None, "in traffic nobody knows");
+    assert_eq!(shown(&room, ANA, None).fix.unwrap().arrives_at, None);
+    assert!(shown(&room, ANA, None).typing);
+    let forged = json!({"fix": {"lat": 48.14, "lon": 11.58, "arrives_at": "2027-01-15T11:00:00.000Z"}});
+    assert!(serde_json::from_value::<PresenceState>(forged).is_err());
+    room.ok(ANA, json!({"type": "complete"}));
+    assert_eq!(shown(&room, ANA, Some(30.0)).fix, None, "nor after it");
 }
