@@ -8,6 +8,7 @@ mod client;
 mod encode;
 mod measure;
 mod scenarios;
+mod search;
 mod server;
 
 use clap::{Parser, Subcommand};
@@ -89,6 +90,15 @@ enum What {
         #[arg(long, default_value_t = 10_000)]
         events: u32,
     },
+    /// Searching among many open pools, over REST.
+    Search {
+        /// Open pools.
+        #[arg(long, default_value_t = 100_000)]
+        pools: u32,
+        /// Searches of each kind.
+        #[arg(long, default_value_t = 2_000)]
+        searches: u32,
+    },
     /// Time to encode, decode and turn into JSON one event; no server.
     Encode,
 }
@@ -105,7 +115,12 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(Arguments { database, server, what }: Arguments) -> anyhow::Result<()> {
     let program = server::program(server)?;
-    let mut server = server::Server::start(&program, database).await?;
+    let more: &[_] = match what {
+        // Rooms that are made and left do not fill the memory.
+        What::Search { .. } => &[("TRIPSYNC__LIVE__IDLE_AFTER", "5s")],
+        _ => &[],
+    };
+    let mut server = server::Server::start(&program, database, more).await?;
     match what {
         What::Ack { commands } => scenarios::ack(&mut server, commands).await,
         What::Rate { rooms, per_second, seconds } => scenarios::rate(&mut server, rooms, 1, per_second, Duration::from_secs(seconds)).await,
@@ -117,6 +132,7 @@ async fn run(Arguments { database, server, what }: Arguments) -> anyhow::Result<
         }
         What::Idle { sessions, rooms } => scenarios::idle(&mut server, sessions, rooms).await,
         What::Hydrate { events } => scenarios::hydrate(&mut server, events).await,
+        What::Search { pools, searches } => search::run(&mut server, pools, searches).await,
         What::Encode => Ok(()),
     }
 }

@@ -64,7 +64,7 @@ pub(crate) struct Account {
 
 impl Server {
     /// Starts it on an empty database, with the limits per client out of the way.
-    pub(crate) async fn start(program: &Path, database: Database) -> anyhow::Result<Self> {
+    pub(crate) async fn start(program: &Path, database: Database, more: &[(&'static str, &str)]) -> anyhow::Result<Self> {
         let data = TempDir::new()?;
         let mut settings = vec![
             ("TRIPSYNC__DATA_DIR", data.path().join("data").display().to_string()),
@@ -77,6 +77,7 @@ impl Server {
             ("TRIPSYNC__LIVE__IDLE_AFTER", "1h".to_owned()),
             ("TRIPSYNC__LOG__FILTER", "warn".to_owned()),
         ];
+        settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
         if database == Database::Postgres {
             let url = std::env::var("TRIPSYNC_TEST_POSTGRES_URL")
                 .context("TRIPSYNC_TEST_POSTGRES_URL is not set: run through `cargo xtask postgres -- …`")?;
@@ -112,16 +113,15 @@ impl Server {
         Ok(trip["id"].as_str().context("the trip has no id")?.to_owned())
     }
 
-    async fn post(&self, path: &str, account: Option<&Account>, body: &Value) -> anyhow::Result<Value> {
-        let mut request = self.http.post(format!("http://{}/api/v1{path}", self.address)).json(body);
-        if let Some(account) = account {
-            request = request.bearer_auth(&account.token);
-        }
-        let answer = request.send().await?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        ensure!(status.is_success(), "POST {path}: {status}: {text}");
-        Ok(serde_json::from_str(&text)?)
+    /// Creates something.
+    pub(crate) async fn post(&self, path: &str, account: Option<&Account>, body: &Value) -> anyhow::Result<Value> {
+        let request = self.http.post(format!("http://{}/api/v1{path}", self.address)).json(body);
+        answer(path, request, account).await
+    }
+
+    /// Reads something.
+    pub(crate) async fn get(&self, path: &str, account: &Account) -> anyhow::Result<Value> {
+        answer(path, self.http.get(format!("http://{}/api/v1{path}", self.address)), Some(account)).await
     }
 
     /// Resident memory in bytes.
@@ -146,6 +146,17 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+async fn answer(path: &str, mut request: reqwest::RequestBuilder, account: Option<&Account>) -> anyhow::Result<Value> {
+    if let Some(account) = account {
+        request = request.bearer_auth(&account.token);
+    }
+    let answer = request.send().await?;
+    let status = answer.status();
+    let text = answer.text().await?;
+    ensure!(status.is_success(), "{path}: {status}: {text}");
+    Ok(serde_json::from_str(&text)?)
 }
 
 async fn launch(program: &Path, settings: &[(&'static str, String)], folder: &Path) -> anyhow::Result<(Child, String)> {
