@@ -115,11 +115,8 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(Arguments { database, server, what }: Arguments) -> anyhow::Result<()> {
     let program = server::program(server)?;
-    let more: &[_] = match what {
-        // Rooms that are made and left do not fill the memory.
-        What::Search { .. } => &[("TRIPSYNC__LIVE__IDLE_AFTER", "5s")],
-        _ => &[],
-    };
+    // Rooms that are made and left do not fill the memory.
+    let more: &[_] = if matches!(what, What::Search { .. }) { &[("TRIPSYNC__LIVE__IDLE_AFTER", "5s")] } else { &[] };
     let mut server = server::Server::start(&program, database, more).await?;
     match what {
         What::Ack { commands } => scenarios::ack(&mut server, commands).await,
