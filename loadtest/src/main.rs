@@ -12,6 +12,7 @@ mod search;
 mod server;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Figures of a real server, over real sockets.
@@ -99,18 +100,23 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         searches: u32,
     },
+    #[command(flatten)]
+    Tool(tripsync_loadtest::Tool),
     /// Time to encode, decode and turn into JSON one event; no server.
     Encode,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let What::Tool(tool) = &arguments.what {
+        return tool.run();
+    }
     if matches!(arguments.what, What::Encode) {
         encode::run();
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(arguments))
+    runtime.block_on(run(arguments)).map(|()| ExitCode::SUCCESS)
 }
 
 async fn run(Arguments { database, server, what }: Arguments) -> anyhow::Result<()> {
@@ -130,6 +136,6 @@ async fn run(Arguments { database, server, what }: Arguments) -> anyhow::Result<
         What::Idle { sessions, rooms } => scenarios::idle(&mut server, sessions, rooms).await,
         What::Hydrate { events } => scenarios::hydrate(&mut server, events).await,
         What::Search { pools, searches } => search::run(&mut server, pools, searches).await,
-        What::Encode => Ok(()),
+        What::Encode | What::Tool(_) => Ok(()),
     }
 }
