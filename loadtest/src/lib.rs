@@ -8,6 +8,7 @@ pub mod floor;
 pub mod report;
 pub mod results;
 pub mod show;
+pub mod view;
 
 use std::process::ExitCode;
 

@@ -46,7 +46,8 @@ pub fn bytes(bytes: f64) -> String {
     format!("{:.1} {unit}", bytes / scale)
 }
 
-fn grouped(digits: &str) -> String {
+/// Digits with a separator after every three.
+pub(crate) fn grouped(digits: &str) -> String {
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
     let mut out = sign.to_owned();
     for (index, digit) in digits.char_indices() {

@@ -3,7 +3,7 @@
 use super::markup::{Cell, Markup, table};
 use super::plot::{Line, Plot};
 use super::scale::{Kind, Scale};
-use super::sections::shown;
+use super::sections::plain;
 use crate::results::Growth;
 use crate::results::metrics::unit;
 use crate::show;
@@ -41,9 +41,15 @@ pub(super) fn growth(out: &mut Markup, growth: &Growth) {
     let heads: Vec<String> = metrics.iter().map(|metric| format!("{metric} ({})", unit(metric))).collect();
     let heads: Vec<&str> = [growth.x.as_str()].into_iter().chain(heads.iter().map(String::as_str)).collect();
     let rows = growth.points.iter().map(|point| {
-        let figures =
-            metrics.iter().map(|metric| point.figures.get(*metric).map_or_else(|| Cell::number("–"), |figure| shown(metric, *figure)));
-        [Cell::number(&show::figure(point.value))].into_iter().chain(figures).collect()
+        let figures = metrics
+            .iter()
+            .map(|metric| point.figures.get(*metric).map_or_else(|| Cell::number("–"), |figure| Cell::number(&plain(metric, *figure))));
+        [Cell::number(&size(point.value))].into_iter().chain(figures).collect()
     });
     table(out, &heads, rows.collect());
+}
+
+/// A size, which mostly is a whole number.
+fn size(value: f64) -> String {
+    if value.fract() == 0.0 && value < 1e9 { show::grouped(&format!("{value:.0}")) } else { show::figure(value) }
 }

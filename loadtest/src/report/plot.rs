@@ -14,7 +14,7 @@ const BOTTOM: f64 = 40.0;
 /// Lines get a mark for each point up to so many points.
 const MARKED_MAX: usize = 150;
 /// Colours that the style has.
-pub(super) const COLOURS: usize = 6;
+pub(super) const COLOURS: usize = 8;
 
 /// A plot of some lines.
 pub(super) struct Plot {
@@ -82,13 +82,15 @@ impl Plot {
                 free_from = at + half + 4.0;
             }
         }
-        let mut free_from = 0.0;
+        // Names that would run into each other stand on rows of their own.
+        let mut rows_free_from = [0.0; 3];
         for (value, name) in &self.begins {
             let Some(at) = self.x.at(*value).map(across) else { continue };
             let _ = write!(svg, "<path class=\"begin\" d=\"M{at:.1} {TOP}V{bottom}\"/>");
-            if at >= free_from {
-                let _ = write!(svg, "<text class=\"phase\" x=\"{:.1}\" y=\"{}\">{}</text>", at + 4.0, TOP + 12.0, escaped(name));
-                free_from = at + width(name) + 8.0;
+            if let Some((row, free_from)) = (0_u8..).zip(&mut rows_free_from).find(|(_, free_from)| at >= **free_from) {
+                let (left, down) = (at + 4.0, TOP + 12.0 + 14.0 * f64::from(row));
+                let _ = write!(svg, "<text class=\"phase\" x=\"{left:.1}\" y=\"{down}\">{}</text>", escaped(name));
+                *free_from = at + width(name) + 8.0;
             }
         }
         let _ = write!(svg, "<path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>");

@@ -29,7 +29,8 @@ impl Scale {
             values.filter(usable).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if low > high { (1.0, 1.0) } else { (low, high) };
         let (low, high) = match kind {
-            Kind::Linear => (low.min(0.0), if high > 0.0 { high } else { 1.0 }),
+            // A little air, so that the highest mark does not touch what stands above.
+            Kind::Linear => (low.min(0.0), if high > 0.0 { high * 1.06 } else { 1.0 }),
             // At least a factor of ten, so that noise does not look like mountains.
             Kind::Log => {
                 let (low, high) = (low * 0.95, high * 1.05);
@@ -62,7 +63,7 @@ impl Scale {
         let inside = |value: &f64| (self.low..=self.high).contains(value);
         match self.kind {
             Kind::Linear => {
-                let step = round_step((self.high - self.low) / 4.0);
+                let step = round_step((self.high - self.low) / 5.0);
                 let first = (self.low / step).ceil();
                 let values = (0..=8_u32).map(|n| (first + f64::from(n)) * step).filter(|value| inside(value));
                 values.map(|value| (value, short(value))).collect()
@@ -125,7 +126,7 @@ mod tests {
             (Kind::Linear, vec![3.0, 17.0], "0 5 10 15"),
             (Kind::Linear, vec![0.0, 80_000.0], "0 20k 40k 60k 80k"),
             (Kind::Linear, vec![0.2, 0.73], "0 0.2 0.4 0.6"),
-            (Kind::Linear, vec![0.0], "0 0.5 1"),
+            (Kind::Linear, vec![0.0], "0 0.2 0.4 0.6 0.8 1"),
             (Kind::Linear, vec![], "0 0.5 1"),
             (Kind::Log, vec![0.3, 60.0], "0.5 1 2 5 10 20 50"),
             (Kind::Log, vec![0.3, 6_000.0], "1 10 100 1,000"),

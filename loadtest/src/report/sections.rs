@@ -104,13 +104,13 @@ fn checks(out: &mut Markup, result: &RunResult) {
         };
         vec![
             Cell::text(&check.name),
+            state,
             Cell::text(&check.promise),
             Cell::number(&count(check.checked)),
             Cell::number(&count(check.violations)),
-            state,
         ]
     });
-    table(out, &["check", "what must hold", "checked", "violations", ""], rows.collect());
+    table(out, &["check", "", "what must hold", "checked", "violations"], rows.collect());
     for check in result.checks.iter().filter(|check| !check.examples.is_empty()) {
         out.folded(&format!("{}: examples of violations", check.name), |out| {
             out.raw("<ul>");
@@ -264,7 +264,7 @@ fn spread(metric: &str, spread: &Spread) -> Cell {
 }
 
 /// A figure without its unit, other than bytes.
-fn plain(metric: &str, value: f64) -> String {
+pub(super) fn plain(metric: &str, value: f64) -> String {
     if unit(metric).starts_with('B') { bytes(value) } else { figure(value) }
 }
 

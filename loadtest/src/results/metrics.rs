@@ -37,7 +37,7 @@ pub fn better(metric: &str) -> Better {
 #[must_use]
 pub fn unit(metric: &str) -> &'static str {
     const UNITS: [(&str, &str); 13] = [
-        ("cpu_s_per_million_deliveries", "CPU-s per million"),
+        ("cpu_s_per_million_deliveries", "CPU-s per M"),
         ("cpu_us_per_command", "µs CPU per command"),
         ("cpu_us_per_join", "µs CPU per join"),
         ("bytes_per_socket", "B per socket"),

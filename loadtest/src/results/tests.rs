@@ -146,7 +146,7 @@ fn a_name_tells_unit_and_direction() {
     for (metric, expected, shown) in [
         ("ack_p99_ms", Better::Lower, "ms"),
         ("deliveries_per_s", Better::Higher, "per s"),
-        ("server_cpu_s_per_million_deliveries", Better::Lower, "CPU-s per million"),
+        ("server_cpu_s_per_million_deliveries", Better::Lower, "CPU-s per M"),
         ("server_resident_bytes_per_socket", Better::Lower, "B per socket"),
         ("rejections_share", Better::Lower, "of all"),
         ("lag_p99_ms", Better::Neither, "ms"),
