@@ -10,6 +10,7 @@ pub mod results;
 pub mod show;
 pub mod view;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 /// The subcommands that measure nothing.
@@ -24,11 +25,17 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// Runs it.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written, or the floor cannot listen.
-    pub fn run(&self) -> anyhow::Result<ExitCode> {
+    /// Runs it, and says what is wrong with the exit code of usage, so that it is not taken for a verdict.
+    #[must_use]
+    pub fn run(&self) -> ExitCode {
+        self.try_run().unwrap_or_else(|error| {
+            // Nothing is left to be told where even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "tripsync-load: {error:#}");
+            ExitCode::from(u8::from(results::Verdict::Usage))
+        })
+    }
+
+    fn try_run(&self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Report(options) => report::run(options).map(|()| ExitCode::SUCCESS),
             Self::Compare(options) => {

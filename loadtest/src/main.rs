@@ -109,7 +109,7 @@ enum What {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let What::Tool(tool) = &arguments.what {
-        return tool.run();
+        return Ok(tool.run());
     }
     if matches!(arguments.what, What::Encode) {
         encode::run();

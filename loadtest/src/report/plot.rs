@@ -58,6 +58,7 @@ impl Plot {
         for (index, line) in self.lines.iter().enumerate() {
             out.raw(&self.line(line, index % COLOURS, &y));
         }
+        out.raw(&self.begins());
         out.raw("</svg></figure>\n");
     }
 
@@ -82,20 +83,26 @@ impl Plot {
                 free_from = at + half + 4.0;
             }
         }
+        let _ = write!(svg, "<path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>");
+        let _ = write!(svg, "<text class=\"unit\" x=\"2\" y=\"12\">{}</text>", escaped(&self.y_label));
+        let _ = write!(svg, "<text class=\"unit end\" x=\"{right}\" y=\"{}\">{}</text>", HEIGHT - 6.0, escaped(&self.x_label));
+        svg
+    }
+
+    /// Where phases begin; above the lines, so that the names can be read.
+    fn begins(&self) -> String {
+        let mut svg = String::new();
         // Names that would run into each other stand on rows of their own.
         let mut rows_free_from = [0.0; 3];
         for (value, name) in &self.begins {
             let Some(at) = self.x.at(*value).map(across) else { continue };
-            let _ = write!(svg, "<path class=\"begin\" d=\"M{at:.1} {TOP}V{bottom}\"/>");
+            let _ = write!(svg, "<path class=\"begin\" d=\"M{at:.1} {TOP}V{}\"/>", HEIGHT - BOTTOM);
             if let Some((row, free_from)) = (0_u8..).zip(&mut rows_free_from).find(|(_, free_from)| at >= **free_from) {
                 let (left, down) = (at + 4.0, TOP + 12.0 + 14.0 * f64::from(row));
                 let _ = write!(svg, "<text class=\"phase\" x=\"{left:.1}\" y=\"{down}\">{}</text>", escaped(name));
                 *free_from = at + width(name) + 8.0;
             }
         }
-        let _ = write!(svg, "<path class=\"axis\" d=\"M{LEFT} {TOP}V{bottom}H{right}\"/>");
-        let _ = write!(svg, "<text class=\"unit\" x=\"2\" y=\"12\">{}</text>", escaped(&self.y_label));
-        let _ = write!(svg, "<text class=\"unit end\" x=\"{right}\" y=\"{}\">{}</text>", HEIGHT - 6.0, escaped(&self.x_label));
         svg
     }
 

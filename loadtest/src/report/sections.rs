@@ -136,17 +136,14 @@ fn floor(out: &mut Markup, versus: &VersusFloor) {
         "quiet",
         "The same load on a bare server that only passes ready frames on, in turns with the real one. Medians, with the range in brackets; the ratio is that of the medians.",
     );
-    let rows = versus.ratios.iter().filter_map(|(metric, ratio)| {
-        let (real, floor) = (versus.real.spread.get(metric)?, versus.floor.spread.get(metric)?);
-        Some(vec![
-            Cell::text(metric),
-            Cell::text(unit(metric)),
-            spread(metric, real),
-            spread(metric, floor),
-            Cell::number(&format!("{}×", figure(*ratio))),
-        ])
-    });
-    table(out, &["metric", "unit", "server", "floor", "ratio"], rows.collect());
+    let row = |metric: &str| {
+        let (ratio, real, floor) = (versus.ratios.get(metric)?, versus.real.spread.get(metric)?, versus.floor.spread.get(metric)?);
+        let ratio = Cell::number(&format!("{}×", figure(*ratio)));
+        Some(vec![Cell::text(metric), Cell::text(unit(metric)), spread(metric, real), spread(metric, floor), ratio])
+    };
+    let heads = ["metric", "unit", "server", "floor", "ratio"];
+    table(out, &heads, HEADLINES.iter().filter_map(|(metric, _)| row(metric)).collect());
+    out.folded("All ratios", |out| table(out, &heads, versus.ratios.keys().filter_map(|metric| row(metric)).collect()));
 }
 
 fn runs(out: &mut Markup, result: &RunResult) {
