@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tripsync_actors::ports::Clock;
 
+pub mod costs;
 mod lock;
 mod matching;
 mod outbox;

@@ -81,6 +81,8 @@ pub struct CallOptions {
     pub if_match: Option<Seq>,
     /// Only rooms of the kind with this tag; any other is not found.
     pub kind: Option<&'static str>,
+    /// The room that the server made the command from ([`tripsync_domain::Ctx::origin`]).
+    pub origin: Option<RoomId>,
 }
 
 impl Engine {
@@ -203,6 +205,7 @@ impl Engine {
             new_id: tripsync_domain::ItemId(self.new_id()),
             users: &users,
             reserved: true,
+            origin: None,
         };
         K::decide(&K::State::default(), &ctx, &parsed)?;
         self.shared.journal.create(room, K::KIND, self.shared.clock.now()).await.map_err(|error| unavailable(&error))?;
@@ -214,7 +217,7 @@ impl Engine {
     /// # Errors
     /// The room's rejection; `retry` when the outcome is not known in time; as [`Engine::room`].
     pub async fn call(&self, room: RoomId, author: UserCard, command: &Value, options: CallOptions) -> Result<Outcome, Rejection> {
-        let CallOptions { id, base, if_match, kind } = options;
+        let CallOptions { id, base, if_match, kind, origin } = options;
         for _ in 0..MOVES_MAX {
             let address = self.room(room).await?;
             if kind.is_some_and(|kind| kind != address.kind()) {
@@ -225,7 +228,7 @@ impl Engine {
             let ready = self.prepare(room, author.user, &needs).await?;
             let (reply, answer) = oneshot::channel();
             let from = From::Caller { author: author.clone(), reply };
-            let op = Op { from, id, command, base, if_match, ready, permits };
+            let op = Op { from, id, command, base, if_match, origin, ready, permits };
             if address.tell(RoomMsg::Op(op)).is_err() {
                 continue;
             }

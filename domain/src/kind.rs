@@ -125,6 +125,9 @@ pub struct Ctx<'a> {
     pub users: &'a [UserCard],
     /// Whether [`RoomKind::quota`] had room for the command; true for commands that need none.
     pub reserved: bool,
+    /// The room that the command was made from. Only the server makes commands of one room out of another, having looked up what they
+    /// say; clients cannot set it.
+    pub origin: Option<RoomId>,
 }
 
 impl Ctx<'_> {

@@ -23,9 +23,9 @@ mod view;
 
 pub use crate::geo::Position;
 pub use command::{
-    ActivityChanges, AddActivity, AddMember, AddPlace, Command, Create, Delete, DeleteMessage, DetailChanges, EditMessage, Leave, MarkRead,
-    MoveActivity, PlaceChanges, React, RemoveActivity, RemoveMember, RemovePlace, SendMessage, SetRole, SetStatus, UpdateActivity,
-    UpdateDetails, UpdatePlace, VotePlace,
+    ActivityChanges, AddActivity, AddExpense, AddMember, AddPlace, Command, Create, Delete, DeleteMessage, DetailChanges, EditMessage,
+    ExpenseChanges, Leave, MarkRead, MoveActivity, PlaceChanges, React, RemoveActivity, RemoveExpense, RemoveMember, RemovePlace,
+    SendMessage, SetRole, SetStatus, UpdateActivity, UpdateDetails, UpdateExpense, UpdatePlace, VotePlace,
 };
 pub use event::{Event, Moved, SentMessage};
 pub use fields::{Change, Field, Stamp, Stamps, Tracked};
@@ -33,8 +33,8 @@ pub use project::MESSAGES;
 pub use rights::{Action, may};
 pub use state::{State, Tombstone, Trip as TripRecord};
 pub use types::{
-    Activity, ActivityKind, ActivityStatus, Address, Anchor, Body, Description, Destination, Details, Emoji, Member, Message, Notes, Place,
-    PlaceKind, Privacy, Slot, Title, TripData, TripStatus, TripType,
+    Activity, ActivityKind, ActivityStatus, Address, Anchor, Body, Description, Destination, Details, Emoji, Expense, ExpenseShare, Member,
+    Message, Notes, Place, PlaceKind, Privacy, Slot, Title, TripData, TripStatus, TripType,
 };
 
 use crate::{Audience, Ctx, Decision, Effect, EventMeta, ItemId, Projection, Rejection, Role, RoomKind, UserCard, UserId};

@@ -54,6 +54,7 @@ fn the_trip_page_names_the_bounds_that_hold() {
     for row in [
         format!("| members | {} |", limits::MEMBERS_MAX),
         format!("| assignees, mentions | {} each |", limits::ASSIGNEES_MAX.max(limits::MENTIONS_MAX)),
+        format!("| people that share an expense | {} |", limits::SHARES_MAX),
         format!("| different emojis on a message | {} |", limits::REACTIONS_MAX),
         format!("| title, name, destination | {} characters |", limits::TITLE_CHARS_MAX.max(limits::DESTINATION_CHARS_MAX)),
         format!("| address | {} |", limits::ADDRESS_CHARS_MAX),

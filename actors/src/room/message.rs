@@ -180,6 +180,8 @@ pub struct Op {
     pub base: Option<Seq>,
     /// Refuse with `stale` unless the room is at exactly this seq.
     pub if_match: Option<Seq>,
+    /// The room that the server made it from; none for what clients send.
+    pub origin: Option<RoomId>,
     /// What the command needed of the world.
     pub ready: Ready,
     /// Held until the command is answered: the session's and the room's bounds on what is in flight.

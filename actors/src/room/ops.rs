@@ -174,7 +174,8 @@ impl<K: RoomKind> Room<K> {
     fn judge(&mut self, op: Op, author: UserCard) {
         let fingerprint = op.command.fingerprint;
         let identity = op.id.map(|(client, n)| Identity { client, n, fingerprint });
-        let Op { from, id, command: Parsed { command, quota, .. }, base, if_match, ready: Ready { mut users, reserved }, permits } = op;
+        let Op { from, id, command: Parsed { command, quota, .. }, base, if_match, origin, ready: Ready { mut users, reserved }, permits } =
+            op;
         let asker = Asker { user: author.user, from, id, quota, permits };
         if !self.expire() {
             self.answer(asker, Err(retry()));
@@ -199,6 +200,7 @@ impl<K: RoomKind> Room<K> {
                 new_id: ItemId(self.shared.new_id()),
                 users: &users,
                 reserved,
+                origin,
             };
             self.log.judge(&mut ctx, &command, identity)
         } else {

@@ -16,7 +16,7 @@ impl<K: RoomKind> Room<K> {
             return self.phase == Phase::Live;
         }
         let new_id = ItemId(self.shared.new_id());
-        let mut ctx = Ctx { room: self.id, author: UserId::ROOM, at: now, base: None, new_id, users: &[], reserved: true };
+        let mut ctx = Ctx { room: self.id, author: UserId::ROOM, at: now, base: None, new_id, users: &[], reserved: true, origin: None };
         match self.log.expire(&mut ctx) {
             Ok(_) => {
                 metrics::counter!("tripsync_deadlines_total").increment(1);

@@ -265,6 +265,7 @@ impl Session {
             command,
             base: first.base,
             if_match: None,
+            origin: None,
             ready: first.ready.clone().unwrap_or_default(),
             permits: vec![own, place_in_room],
         };

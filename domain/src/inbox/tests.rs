@@ -38,7 +38,7 @@ impl Room {
     fn check(&mut self, author: UserId, wire: &Value) -> Result<Vec<Event>, Rejection> {
         let users = [UserCard { user: author, name: "A".into(), group: Group::new("tu").ok() }];
         let new_id = id(0x1_0000 + u128::from(self.state.seq.0));
-        let ctx = Ctx { room: Self::room(), author, at: self.now, base: None, new_id, users: &users, reserved: true };
+        let ctx = Ctx { room: Self::room(), author, at: self.now, base: None, new_id, users: &users, reserved: true, origin: None };
         let events = Inbox::decide(&self.state, &ctx, &command::parse(wire)?)?.events;
         self.apply(author, &events);
         Ok(events)
@@ -143,7 +143,16 @@ fn a_ride_request_lives_fifteen_minutes_and_replaces_the_one_before() {
     room.refused(ANA, json!({"type": "cancel_ride", "ride": id(1)}), ErrorCode::NotFound, "/ride");
     room.now = room.now.plus(Duration::from_secs(900));
     let users = [];
-    let ctx = Ctx { room: Room::room(), author: UserId::ROOM, at: room.now, base: None, new_id: id(9), users: &users, reserved: true };
+    let ctx = Ctx {
+        room: Room::room(),
+        author: UserId::ROOM,
+        at: room.now,
+        base: None,
+        new_id: id(9),
+        users: &users,
+        reserved: true,
+        origin: None,
+    };
     let expired = Inbox::expire(&room.state, &ctx);
     room.apply(UserId::ROOM, &expired);
     assert_eq!((room.state.ride.as_ref(), Inbox::deadline(&room.state)), (None, None));

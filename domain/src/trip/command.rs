@@ -3,6 +3,8 @@
 //! Wire form: `{"type": "add_activity", "title": "Louvre", …}` ([`crate::command::parse`]). Items may be given an `id` by the client, so
 //! that it can show them before they are acknowledged; otherwise the room makes one.
 
+mod expense;
+
 use super::fields::patch;
 use super::types::{
     Activity, ActivityKind, ActivityStatus, Address, Anchor, Body, Description, Destination, Details, Emoji, Notes, Place, PlaceKind,
@@ -14,6 +16,8 @@ use crate::money::Money;
 use crate::{ItemId, Role, Seq, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+pub use expense::{AddExpense, ExpenseChanges, RemoveExpense, UpdateExpense};
 
 /// A command to a trip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +55,12 @@ pub enum Command {
     RemovePlace(RemovePlace),
     /// Votes for a place or takes the vote back.
     VotePlace(VotePlace),
+    /// Adds an expense.
+    AddExpense(Box<AddExpense>),
+    /// Changes an expense.
+    UpdateExpense(Box<UpdateExpense>),
+    /// Removes an expense.
+    RemoveExpense(RemoveExpense),
     /// Writes to the chat.
     SendMessage(Box<SendMessage>),
     /// Changes what one's own message says.

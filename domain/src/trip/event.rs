@@ -3,8 +3,8 @@
 //! Events carry what they replace beside what they bring, and removals the removed thing whole, so that history, undo and conflict reports
 //! need no second look. They are stored for ever: fields may be added with a default, never renamed or removed (golden files watch it).
 
-use super::command::{ActivityChanges, DetailChanges, PlaceChanges};
-use super::types::{Activity, Body, Details, Emoji, Member, Message, Place, Slot, Title, TripStatus};
+use super::command::{ActivityChanges, DetailChanges, ExpenseChanges, PlaceChanges};
+use super::types::{Activity, Body, Details, Emoji, Expense, Member, Message, Place, Slot, Title, TripStatus};
 use crate::{ItemId, Role, RoomId, Seq, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,25 @@ pub enum Event {
         /// Whether the author is for it.
         to: bool,
     },
+    /// An expense was added.
+    ExpenseAdded {
+        /// The expense.
+        expense: Box<Expense>,
+    },
+    /// An expense changed.
+    ExpenseUpdated {
+        /// Which.
+        expense: ItemId,
+        /// What it was called before.
+        title: Title,
+        /// How; empty when everything already was as asked.
+        changes: Box<ExpenseChanges>,
+    },
+    /// An expense was removed.
+    ExpenseRemoved {
+        /// The expense as it was.
+        expense: Box<Expense>,
+    },
     /// A message was written.
     MessageSent {
         /// The message. Its `seq`, `by` and `at` are those of the event.
@@ -207,6 +226,9 @@ impl Event {
             Self::PlaceUpdated { .. } => "place_updated",
             Self::PlaceRemoved { .. } => "place_removed",
             Self::PlaceVoted { .. } => "place_voted",
+            Self::ExpenseAdded { .. } => "expense_added",
+            Self::ExpenseUpdated { .. } => "expense_updated",
+            Self::ExpenseRemoved { .. } => "expense_removed",
             Self::MessageSent { .. } => "message_sent",
             Self::MessageEdited { .. } => "message_edited",
             Self::MessageDeleted { .. } => "message_deleted",

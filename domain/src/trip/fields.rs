@@ -61,7 +61,7 @@ macro_rules! field_names {
 }
 
 field_names! {
-    /// Trip, activity.
+    /// Trip, activity, expense.
     Title = "title",
     /// Trip.
     Description = "description",
@@ -97,6 +97,14 @@ field_names! {
     Cost = "cost",
     /// Activity.
     Assignees = "assignees",
+    /// Expense.
+    Payer = "payer",
+    /// Expense.
+    Amount = "amount",
+    /// Expense.
+    Shares = "shares",
+    /// Expense.
+    Date = "date",
     /// Activity, place.
     Notes = "notes",
     /// Place.

@@ -8,6 +8,10 @@ pub const MEMBERS_MAX: usize = 500;
 pub const ACTIVITIES_MAX: usize = 2_000;
 /// Places.
 pub const PLACES_MAX: usize = 2_000;
+/// Expenses.
+pub const EXPENSES_MAX: usize = 2_000;
+/// People that an expense is shared by.
+pub const SHARES_MAX: usize = 50;
 /// Newest chat messages in the state; only these can be edited, deleted, reacted and replied to. All are in the collection `messages`.
 pub const MESSAGES_IN_STATE: usize = 200;
 /// Newest chat messages in the view that a joining client gets.

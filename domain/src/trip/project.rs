@@ -45,6 +45,9 @@ pub(super) fn project(state: &State, events: &[(EventMeta, Event)]) -> Vec<Proje
             | Event::PlaceUpdated { .. }
             | Event::PlaceRemoved { .. }
             | Event::PlaceVoted { .. }
+            | Event::ExpenseAdded { .. }
+            | Event::ExpenseUpdated { .. }
+            | Event::ExpenseRemoved { .. }
             | Event::ReadMarked { .. }
             | Event::Unknown => {}
         }
@@ -136,6 +139,9 @@ fn told(state: &State, meta: &EventMeta, event: &Event) -> Vec<(UserId, serde_js
         | Event::PlaceUpdated { .. }
         | Event::PlaceRemoved { .. }
         | Event::PlaceVoted { .. }
+        | Event::ExpenseAdded { .. }
+        | Event::ExpenseUpdated { .. }
+        | Event::ExpenseRemoved { .. }
         | Event::MessageEdited { .. }
         | Event::MessageDeleted { .. }
         | Event::MessageReacted { .. }
@@ -155,6 +161,8 @@ pub(super) fn entity(event: &Event) -> Option<ItemId> {
         Event::ActivityUpdated { activity, .. } | Event::ActivityMoved { activity, .. } => Some(*activity),
         Event::PlaceAdded { place } | Event::PlaceRemoved { place, .. } => Some(place.id),
         Event::PlaceUpdated { place, .. } | Event::PlaceVoted { place, .. } => Some(*place),
+        Event::ExpenseAdded { expense } | Event::ExpenseRemoved { expense } => Some(expense.id),
+        Event::ExpenseUpdated { expense, .. } => Some(*expense),
         Event::MessageSent { message } => Some(message.id),
         Event::MessageDeleted { message } => Some(message.id),
         Event::MessageEdited { message, .. } | Event::MessageReacted { message, .. } => Some(*message),
@@ -193,6 +201,10 @@ pub(super) fn describe(event: &Event) -> String {
         Event::PlaceRemoved { place, .. } => format!("removed the place “{}”", place.name),
         Event::PlaceVoted { name, to: true, .. } => format!("voted for the place “{name}”"),
         Event::PlaceVoted { name, to: false, .. } => format!("took back the vote for the place “{name}”"),
+        Event::ExpenseAdded { expense } if expense.pool.is_some() => format!("brought the expense “{}” from a pool", expense.title),
+        Event::ExpenseAdded { expense } => format!("added the expense “{}”", expense.title),
+        Event::ExpenseUpdated { title, changes, .. } => changed(&changes.names(), &of("expense", title)),
+        Event::ExpenseRemoved { expense } => format!("removed the expense “{}”", expense.title),
         Event::MessageSent { .. } => "wrote a message".into(),
         Event::MessageEdited { .. } => "edited a message".into(),
         Event::MessageDeleted { .. } => "deleted a message".into(),

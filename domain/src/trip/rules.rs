@@ -3,6 +3,7 @@
 mod activities;
 mod chat;
 mod details;
+mod expenses;
 mod members;
 mod places;
 
@@ -45,6 +46,9 @@ pub(super) fn decide(state: &State, ctx: &Ctx<'_>, command: &Command) -> Judgeme
         Command::UpdatePlace(command) => places::update(&room, command),
         Command::RemovePlace(command) => places::remove(&room, *command),
         Command::VotePlace(command) => places::vote(&room, *command),
+        Command::AddExpense(command) => expenses::add(&room, command),
+        Command::UpdateExpense(command) => expenses::update(&room, command),
+        Command::RemoveExpense(command) => expenses::remove(&room, *command),
         Command::SendMessage(command) => chat::send(&room, command),
         Command::EditMessage(command) => chat::edit(&room, command),
         Command::DeleteMessage(command) => chat::delete(&room, *command),
@@ -65,7 +69,10 @@ pub(super) const fn action(command: &Command) -> Action {
         | Command::MoveActivity(_)
         | Command::AddPlace(_)
         | Command::UpdatePlace(_)
-        | Command::RemovePlace(_) => Action::Edit,
+        | Command::RemovePlace(_)
+        | Command::AddExpense(_)
+        | Command::UpdateExpense(_)
+        | Command::RemoveExpense(_) => Action::Edit,
         Command::SetStatus(_) => Action::SetStatus,
         Command::Delete(_) => Action::Delete,
         Command::AddMember(_) | Command::SetRole(_) | Command::RemoveMember(_) => Action::ManageMembers,
@@ -106,6 +113,7 @@ impl Room<'_> {
         let state = self.state;
         let taken = state.activities.contains_key(&id)
             || state.places.contains_key(&id)
+            || state.expenses.contains_key(&id)
             || state.message(id).is_some()
             || state.tombstones.iter().any(|tombstone| tombstone.id == id);
         if taken {

@@ -3,7 +3,7 @@
 use super::event::{Event, Moved, SentMessage};
 use super::fields::{Field, Stamp, Stamps, Tracked};
 use super::limits;
-use super::types::{Activity, Details, Member, Message, Place, Slot};
+use super::types::{Activity, Details, Expense, Member, Message, Place, Slot};
 use crate::civil::Date;
 use crate::{EventMeta, ItemId, RoomId, Seq, UserId};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub struct State {
     pub unscheduled: Vec<ItemId>,
     /// Set by `place_added`, changed by `place_updated`, `place_voted` and by a member's going (the votes), cleared by `place_removed`.
     pub places: BTreeMap<ItemId, Tracked<Place>>,
+    /// Set by `expense_added`, changed by `expense_updated`, cleared by `expense_removed`.
+    #[serde(default)]
+    pub expenses: BTreeMap<ItemId, Tracked<Expense>>,
     /// The newest messages, at most [`limits::MESSAGES_IN_STATE`], oldest first. Changed by the `message_…` events; a deleted message stays
     /// without its body.
     pub messages: VecDeque<Message>,
@@ -77,6 +80,12 @@ impl State {
     #[must_use]
     pub fn place(&self, id: ItemId) -> Option<&Place> {
         self.places.get(&id).map(|tracked| &tracked.item)
+    }
+
+    /// The expense that came from a pool.
+    #[must_use]
+    pub fn expense_of(&self, pool: RoomId) -> Option<&Expense> {
+        self.expenses.values().map(|tracked| &tracked.item).find(|expense| expense.pool == Some(pool))
     }
 
     /// One of the newest messages.
@@ -201,6 +210,19 @@ impl State {
                     } else {
                         place.item.votes.remove(&meta.by)
                     };
+                }
+            }
+            Event::ExpenseAdded { expense } => {
+                self.expenses.insert(expense.id, Tracked::new((**expense).clone(), stamp));
+            }
+            Event::ExpenseUpdated { expense, changes, .. } => {
+                if let Some(tracked) = self.expenses.get_mut(expense) {
+                    changes.apply(tracked, stamp);
+                }
+            }
+            Event::ExpenseRemoved { expense } => {
+                if self.expenses.remove(&expense.id).is_some() {
+                    self.bury(expense.id, stamp);
                 }
             }
             Event::MessageSent { message } => self.message_sent(meta, message),

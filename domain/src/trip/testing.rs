@@ -1,11 +1,12 @@
 //! Commands by chance, for suites that drive whole trips: most are sensible, some are refused.
 
 use super::command::{
-    AddActivity, AddMember, AddPlace, Command, DeleteMessage, EditMessage, Leave, MarkRead, MoveActivity, React, RemoveActivity,
-    RemoveMember, RemovePlace, SendMessage, SetRole, SetStatus, UpdateActivity, UpdateDetails, UpdatePlace, VotePlace,
+    AddActivity, AddExpense, AddMember, AddPlace, Command, DeleteMessage, EditMessage, Leave, MarkRead, MoveActivity, React,
+    RemoveActivity, RemoveExpense, RemoveMember, RemovePlace, SendMessage, SetRole, SetStatus, UpdateActivity, UpdateDetails,
+    UpdateExpense, UpdatePlace, VotePlace,
 };
 use super::state::State;
-use super::types::{ActivityKind, ActivityStatus, Anchor, Emoji, PlaceKind, TripStatus, TripType};
+use super::types::{ActivityKind, ActivityStatus, Anchor, Emoji, ExpenseShare, PlaceKind, TripStatus, TripType};
 use crate::civil::{Date, Moment};
 use crate::geo::Position;
 use crate::money::{Currency, MinorUnits, Money};
@@ -160,7 +161,7 @@ impl<R: FnMut() -> u64> Dice<'_, R> {
     }
 
     fn command(&mut self, user: UserId) -> Command {
-        match self.below(100) {
+        match self.below(108) {
             0..=5 => Command::UpdateDetails(Box::new(self.update_details())),
             6 => Command::SetStatus(SetStatus { status: self.one_of(TripStatus::ALL).unwrap_or_default() }),
             7..=20 => Command::AddActivity(Box::new(self.add_activity())),
@@ -196,6 +197,9 @@ impl<R: FnMut() -> u64> Dice<'_, R> {
                 let emoji = self.one_of(&["👍", "❤️", "🎉"]).and_then(Emoji::new).unwrap_or_else(|| unreachable!("emojis"));
                 Command::React(React { message: self.message(), emoji, on: self.chance(75) })
             }
+            97..=101 => Command::AddExpense(Box::new(self.add_expense())),
+            102..=105 => Command::UpdateExpense(Box::new(self.update_expense())),
+            106 => Command::RemoveExpense(RemoveExpense { expense: self.expense() }),
             _ => {
                 let seq = u64::from(self.below(u32::try_from(self.state.seq.0).unwrap_or(u32::MAX).saturating_add(2)));
                 Command::MarkRead(MarkRead { seq: Seq(seq) })
@@ -248,6 +252,53 @@ impl<R: FnMut() -> u64> Dice<'_, R> {
             cost: self.maybe(20, |dice| dice.maybe(80, Self::money)),
             assignees: self.maybe(20, Self::members),
             notes: self.maybe(20, |dice| dice.maybe(80, Self::text)),
+        }
+    }
+
+    fn expense(&mut self) -> ItemId {
+        let ids: Vec<_> = self.state.expenses.keys().copied().collect();
+        self.id_of(&ids)
+    }
+
+    /// Shares of some members and what they add up to; now and then they do not.
+    fn shares(&mut self) -> (Vec<ExpenseShare>, Money) {
+        let some: BTreeSet<UserId> = self.members().into_iter().chain(self.member()).collect();
+        let shares: Vec<_> = some
+            .into_iter()
+            .map(|user| ExpenseShare { user, minor: MinorUnits::new(i64::from(self.below(9_000))).unwrap_or_default() })
+            .collect();
+        let off = if self.chance(5) { 1 } else { 0 };
+        let sum = shares.iter().map(|share| share.minor.get()).sum::<i64>() + off;
+        (shares, Money { minor: MinorUnits::new(sum).unwrap_or_default(), ..self.money() })
+    }
+
+    fn member(&mut self) -> Option<UserId> {
+        let members: Vec<_> = self.state.members.keys().copied().collect();
+        self.one_of(&members)
+    }
+
+    fn add_expense(&mut self) -> AddExpense {
+        let (shares, amount) = self.shares();
+        AddExpense {
+            id: self.maybe(50, Self::fresh_id),
+            title: self.line(),
+            payer: self.member().unwrap_or(UserId(Uuid::nil())),
+            amount,
+            shares,
+            date: self.maybe(50, Self::day),
+        }
+    }
+
+    fn update_expense(&mut self) -> UpdateExpense {
+        let (shares, amount) = self.shares();
+        let settles = self.chance(40);
+        UpdateExpense {
+            expense: self.expense(),
+            title: self.maybe(40, Self::line),
+            payer: if self.chance(20) { self.member() } else { None },
+            amount: if settles { Some(amount) } else { None },
+            shares: if settles { Some(shares) } else { None },
+            date: self.maybe(30, |dice| dice.maybe(80, Self::day)),
         }
     }
 

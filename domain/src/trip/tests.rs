@@ -6,6 +6,7 @@ mod activities;
 mod chat;
 mod conflicts;
 mod details;
+mod expenses;
 mod members;
 mod places;
 mod properties;

@@ -1,5 +1,7 @@
 //! What a trip consists of.
 
+mod expense;
+
 use super::limits;
 use crate::civil::{Date, Moment};
 use crate::geo::Position;
@@ -9,6 +11,8 @@ use crate::text::{Line, Text};
 use crate::{ItemId, Role, Seq, Timestamp, UserId};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use expense::{Expense, ExpenseShare};
 
 /// A title or a name.
 pub type Title = Line<{ limits::TITLE_CHARS_MAX }>;

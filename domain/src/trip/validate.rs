@@ -16,6 +16,7 @@ pub(super) fn validate(state: &State) -> Result<(), String> {
     }
     lists(state)?;
     references(state)?;
+    expenses(state)?;
     sizes(state)?;
     stamps(state)
 }
@@ -61,11 +62,26 @@ fn references(state: &State) -> Result<(), String> {
     ensure(state.reads.values().all(|seq| *seq <= state.seq), || "something is read before it is written".into())
 }
 
+/// Each expense adds up, each person is in it once, and no pool is in the trip twice. People may have left since.
+fn expenses(state: &State) -> Result<(), String> {
+    let mut pools = BTreeSet::new();
+    for (id, expense) in state.expenses.iter().map(|(id, tracked)| (id, &tracked.item)) {
+        ensure(*id == expense.id, || format!("expense {id} has another id"))?;
+        let sum: i64 = expense.shares.iter().map(|share| share.minor.get()).sum();
+        ensure(sum == expense.amount.minor.get() && sum > 0, || format!("the shares of expense {id} are {sum}"))?;
+        ensure(expense.shares.iter().all(|share| share.minor.get() >= 0), || format!("a share of expense {id} is negative"))?;
+        ensure(expense.shares.is_sorted_by(|one, next| one.user < next.user), || format!("the shares of expense {id} are out of order"))?;
+        ensure(expense.pool.is_none_or(|pool| pools.insert(pool)), || format!("expense {id} is of a pool that has one already"))?;
+    }
+    Ok(())
+}
+
 fn sizes(state: &State) -> Result<(), String> {
     let sizes = [
         (state.members.len(), limits::MEMBERS_MAX, "members"),
         (state.activities.len(), limits::ACTIVITIES_MAX, "activities"),
         (state.places.len(), limits::PLACES_MAX, "places"),
+        (state.expenses.len(), limits::EXPENSES_MAX, "expenses"),
         (state.messages.len(), limits::MESSAGES_IN_STATE, "messages"),
         (state.tombstones.len(), limits::TOMBSTONES_MAX, "tombstones"),
     ];
@@ -76,8 +92,9 @@ fn stamps(state: &State) -> Result<(), String> {
     let members = state.members.values().map(|tracked| &tracked.stamps);
     let activities = state.activities.values().map(|tracked| &tracked.stamps);
     let places = state.places.values().map(|tracked| &tracked.stamps);
+    let expenses = state.expenses.values().map(|tracked| &tracked.stamps);
     let details = state.trip.iter().map(|trip| &trip.details.stamps);
-    for stamps in members.chain(activities).chain(places).chain(details) {
+    for stamps in members.chain(activities).chain(places).chain(expenses).chain(details) {
         ensure(stamps.newest().seq <= state.seq, || "a stamp of an event that did not happen yet".into())?;
         ensure(stamps.changed.iter().all(|(_, stamp)| stamp.seq >= stamps.created.seq), || "changed before it was made".into())?;
     }

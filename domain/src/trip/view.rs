@@ -5,7 +5,7 @@
 use super::fields::Tracked;
 use super::limits::MESSAGES_IN_VIEW;
 use super::state::State;
-use super::types::{Activity, Details, Member, Message, Place};
+use super::types::{Activity, Details, Expense, Member, Message, Place};
 use crate::{ItemId, Seq, Timestamp, UserId};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -23,6 +23,7 @@ struct View<'a> {
     unscheduled: &'a [ItemId],
     activities: ById<'a, ItemId, Tracked<Activity>>,
     places: ById<'a, ItemId, Tracked<Place>>,
+    expenses: ById<'a, ItemId, Tracked<Expense>>,
     messages: Vec<&'a Message>,
     messages_before: bool,
     reads: ById<'a, UserId, Seq>,
@@ -39,6 +40,7 @@ pub(super) fn view(state: &State) -> Vec<u8> {
         unscheduled: &state.unscheduled,
         activities: ById(&state.activities),
         places: ById(&state.places),
+        expenses: ById(&state.expenses),
         messages: state.messages.iter().skip(older).collect(),
         messages_before: older > 0,
         reads: ById(&state.reads),

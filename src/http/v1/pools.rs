@@ -8,6 +8,7 @@ mod commands;
 mod contacts;
 mod details;
 mod docs;
+mod expense;
 mod log;
 mod messages;
 mod reviews;
@@ -41,7 +42,7 @@ const ABOUT: About = About {
     noun: "pool",
     of_one: |path| path.contains("{pool}"),
     // What is not in the room does not follow its version.
-    versioned: |path| path.contains("{pool}") && !path.ends_with("/contacts") && !path.ends_with("/pickup"),
+    versioned: |path| path.contains("{pool}") && !["/contacts", "/pickup", "/expense"].iter().any(|end| path.ends_with(end)),
     parameter: |_| None,
     schemas: schema::named,
 };
@@ -54,6 +55,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(messages::routes())
         .merge(reviews::routes())
         .merge(contacts::routes())
+        .merge(expense::routes())
         .merge(search::routes())
         .merge(log::routes())
         .merge(commands::routes());

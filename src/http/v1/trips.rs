@@ -4,6 +4,7 @@ mod activities;
 mod commands;
 mod details;
 mod docs;
+mod expenses;
 mod log;
 pub(super) mod members;
 mod messages;
@@ -40,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(members::routes())
         .merge(activities::routes())
         .merge(places::routes())
+        .merge(expenses::routes())
         .merge(messages::routes())
         .merge(log::routes())
         .merge(commands::routes());

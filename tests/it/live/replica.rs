@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tripsync_domain::protocol::{EventRecord, to_json};
-use tripsync_domain::trip::{Activity, Details, Event, Field, Member, Place, Stamp, Stamps, State, Tracked, TripRecord};
+use tripsync_domain::trip::{Activity, Details, Event, Expense, Field, Member, Place, Stamp, Stamps, State, Tracked, TripRecord};
 use tripsync_domain::{EventMeta, RoomId, RoomKind as _, Seq, Timestamp, Trip, UserId};
 use uuid::Uuid;
 
@@ -106,6 +106,7 @@ fn state_of(room: Uuid, seq: Seq, view: &Value) -> State {
         days: read(&view["days"]),
         unscheduled: read(&view["unscheduled"]),
         places: tracked::<_, Place>(&view["places"], seq),
+        expenses: tracked::<_, Expense>(&view["expenses"], seq),
         messages: read(&view["messages"]),
         reads: read(&view["reads"]),
         tombstones: VecDeque::new(),

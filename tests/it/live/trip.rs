@@ -67,7 +67,8 @@ impl Making {
     fn try_command(&mut self, by: &User, cards: &[UserCard], command: &Command) -> bool {
         let at = Timestamp::from_ms(1_700_000_000_000 + i64::try_from(self.state.seq.0).unwrap());
         let author = UserId(by.id);
-        let ctx = Ctx { room: self.room, author, at, base: None, new_id: ItemId(Uuid::now_v7()), users: cards, reserved: true };
+        let ctx =
+            Ctx { room: self.room, author, at, base: None, new_id: ItemId(Uuid::now_v7()), users: cards, reserved: true, origin: None };
         let Ok(decision) = Trip::decide(&self.state, &ctx, command) else { return false };
         for event in decision.events {
             let meta = EventMeta { seq: Seq(self.state.seq.0 + 1), at, by: author, command: None };

@@ -1,6 +1,7 @@
 //! Pools over REST: what every operation does, who may, what each sees, and how keys, pages, search and problems behave.
 
 mod contacts;
+mod costs;
 mod crud;
 mod keys;
 mod log;

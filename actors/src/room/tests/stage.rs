@@ -136,7 +136,16 @@ impl Stage {
         let (command, _) = address.parse(command).unwrap();
         let from = From::Session { id: socket.info.id, sink: Arc::clone(&socket.ear) as _ };
         let id = Some((socket.info.client, CommandNumber(n)));
-        let op = Op { from, id, command, base: None, if_match: None, ready: Ready::default(), permits: vec![address.admit().unwrap()] };
+        let op = Op {
+            from,
+            id,
+            command,
+            base: None,
+            if_match: None,
+            origin: None,
+            ready: Ready::default(),
+            permits: vec![address.admit().unwrap()],
+        };
         address.tell(RoomMsg::Op(op)).unwrap();
         quiet().await;
     }

@@ -85,7 +85,7 @@ impl Room {
 
     fn ctx<'a>(&self, author: UserId, users: &'a [UserCard]) -> Ctx<'a> {
         let new_id = id(0x1_0000 * u128::from(self.state.seq.0 + 1));
-        Ctx { room: RoomId(Uuid::from_u128(1)), author, at: self.now, base: None, new_id, users, reserved: self.reserved }
+        Ctx { room: RoomId(Uuid::from_u128(1)), author, at: self.now, base: None, new_id, users, reserved: self.reserved, origin: None }
     }
 
     fn apply(&mut self, by: UserId, events: &[Event]) {

@@ -38,12 +38,13 @@ pub(super) struct Room {
     pub(super) state: State,
     pub(super) journal: Vec<(EventMeta, Event)>,
     base: Option<Seq>,
+    origin: Option<RoomId>,
 }
 
 impl Room {
     /// Before the first event.
     pub(super) fn empty() -> Self {
-        Self { state: State::default(), journal: Vec::new(), base: None }
+        Self { state: State::default(), journal: Vec::new(), base: None, origin: None }
     }
 
     /// A trip of Ana with Ben as participant and Vic as viewer; three events.
@@ -58,6 +59,12 @@ impl Room {
     /// What the next commands' authors have seen.
     pub(super) fn seen(&mut self, seq: u64) -> &mut Self {
         self.base = Some(Seq(seq));
+        self
+    }
+
+    /// Which room the server makes the next commands from.
+    pub(super) fn from(&mut self, origin: Option<RoomId>) -> &mut Self {
+        self.origin = origin;
         self
     }
 
@@ -99,7 +106,7 @@ impl Room {
         let room = RoomId(Uuid::from_u128(1));
         let at = Timestamp::from_ms(1_800_000_000_000 + i64::try_from(self.journal.len()).unwrap() * 1_000);
         let new_id = id(0x1_0000 + u128::from(self.seq()));
-        let ctx = Ctx { room, author, at, base: self.base, new_id, users: &users, reserved: true };
+        let ctx = Ctx { room, author, at, base: self.base, new_id, users: &users, reserved: true, origin: self.origin };
         let decision = Trip::decide(&self.state, &ctx, &command)?;
         for event in &decision.events {
             let meta = EventMeta { seq: self.state.seq.next(), at, by: author, command: None };

@@ -62,6 +62,17 @@ fn eventful() -> Room {
         (ANA, json!({"type": "delete_message", "message": message})),
         (BEN, json!({"type": "remove_place", "place": place})),
         (BEN, json!({"type": "remove_activity", "activity": activity})),
+        (
+            ANA,
+            json!({"type": "add_expense", "id": id(5), "title": "Tram", "payer": BEN, "amount": {"minor": 600, "currency": "EUR"},
+            "shares": [{"user": BEN, "minor": 250}, {"user": ANA, "minor": 350}], "date": "2027-05-03"}),
+        ),
+        (
+            BEN,
+            json!({"type": "update_expense", "expense": id(5), "title": "Tram 28", "payer": ANA, "amount": {"minor": 700, "currency": "CHF"},
+            "shares": [{"user": BEN, "minor": 700}], "date": null}),
+        ),
+        (BEN, json!({"type": "remove_expense", "expense": id(5)})),
         (ANA, json!({"type": "delete"})),
     ];
     for (author, wire) in script {
@@ -74,13 +85,13 @@ fn eventful() -> Room {
 /// there is. (With `UPDATE_GOLDEN=1` the file is written anew.)
 #[test]
 fn stored_events_keep_their_bytes() {
-    events_are_as_stored::<Trip>("trip-events.v1.json", &eventful().journal, 21);
+    events_are_as_stored::<Trip>("trip-events.v1.json", &eventful().journal, 24);
 }
 
 #[test]
 fn events_of_a_newer_version_are_passed_over() {
     let mut state = Room::trip().state;
-    let newer = json!({"type": "expense_added", "amount": {"minor": 1, "currency": "EUR"}, "payer": ANA, "list": [1, 2]});
+    let newer = json!({"type": "poll_opened", "amount": {"minor": 1, "currency": "EUR"}, "payer": ANA, "list": [1, 2]});
     let with_ids =
         rmp_serde::to_vec_named(&Map::from_iter([("type".to_owned(), json!("boat_sunk")), ("x".to_owned(), json!({"y": 1}))])).unwrap();
     for event in [serde_json::from_value::<Event>(newer).unwrap(), rmp_serde::from_slice(&with_ids).unwrap()] {
@@ -105,6 +116,9 @@ fn the_view_is_one_map_that_paths_point_into() {
     room.ok(BEN, json!({"type": "vote_place", "place": id(2), "on": true}));
     room.ok(VIC, json!({"type": "send_message", "id": id(3), "body": "hello"}));
     room.ok(VIC, json!({"type": "mark_read", "seq": 8}));
+    let shares = json!([{"user": BEN, "minor": 250}, {"user": ANA, "minor": 350}]);
+    let amount = json!({"minor": 600, "currency": "EUR"});
+    room.ok(BEN, json!({"type": "add_expense", "id": id(5), "title": "Tram", "payer": BEN, "amount": amount, "shares": shares}));
     let bytes = Trip::view(&room.state, ANA);
     let view: Value = serde_json::from_slice(&to_json(&bytes).unwrap()).unwrap();
     let at = |seconds: u8| format!("2027-01-15T08:00:{seconds:02}.000Z");
@@ -130,6 +144,9 @@ fn the_view_is_one_map_that_paths_point_into() {
                 "created_by": ANA, "created_at": at(3), "updated_by": BEN, "updated_at": at(4)}},
             "places": {id(2).to_string(): {"id": id(2), "name": "Castle", "kind": "poi", "position": null, "address": null, "notes": null,
                 "votes": [BEN], "created_by": BEN, "created_at": at(5), "updated_by": BEN, "updated_at": at(5)}},
+            "expenses": {id(5).to_string(): {"id": id(5), "title": "Tram", "payer": BEN, "amount": {"minor": 600, "currency": "EUR"},
+                "shares": [{"user": ANA, "minor": 350}, {"user": BEN, "minor": 250}], "date": null, "pool": null,
+                "created_by": BEN, "created_at": at(9), "updated_by": BEN, "updated_at": at(9)}},
             "messages": [{"id": id(3), "seq": 8, "by": VIC, "at": at(7), "body": "hello", "reply_to": null, "anchor": null, "mentions": [],
                 "edited_at": null, "reactions": {}}],
             "messages_before": false,
@@ -167,6 +184,9 @@ fn the_log_reads_like_sentences() {
         "deleted a message",
         "removed the place “Castelo de São Jorge”",
         "removed the activity “Long walk”",
+        "added the expense “Tram”",
+        "changed the title, payer, amount, shares and date of the expense “Tram”",
+        "removed the expense “Tram 28”",
         "deleted the trip “Lisboa”",
     ];
     assert_eq!(lines, expected);

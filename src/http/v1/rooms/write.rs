@@ -85,7 +85,7 @@ impl<K: Served> Writer<K> {
         fixed: Fixed<'_>,
     ) -> Result<Outcome, Problem> {
         let command = compose(command, body, fixed)?;
-        let options = CallOptions { id: self.identity(), base: self.base, if_match: self.if_match, kind: Some(K::KIND) };
+        let options = CallOptions { id: self.identity(), base: self.base, if_match: self.if_match, kind: Some(K::KIND), origin: None };
         self.call(app, room, &command, options).await.map_err(|rejection| addressed(rejection, fixed))
     }
 
@@ -99,7 +99,7 @@ impl<K: Served> Writer<K> {
         id: Option<(ClientId, CommandNumber)>,
     ) -> Result<Outcome, Rejection> {
         let (id, base) = (id.or_else(|| self.identity()), base.or(self.base));
-        let options = CallOptions { id, base, if_match: self.if_match, kind: Some(K::KIND) };
+        let options = CallOptions { id, base, if_match: self.if_match, kind: Some(K::KIND), origin: None };
         self.call(app, room, command, options).await
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use tripsync_domain::civil::{Date, Moment};
 use tripsync_domain::money::Money;
-use tripsync_domain::trip::{ActivityKind, ActivityStatus, Anchor, PlaceKind, Position, Privacy, TripStatus, TripType};
+use tripsync_domain::trip::{ActivityKind, ActivityStatus, Anchor, ExpenseShare, PlaceKind, Position, Privacy, TripStatus, TripType};
 use tripsync_domain::{ItemId, Role, RoomId, Seq, Timestamp, UserId};
 
 /// The trip itself, as the view has it.
@@ -37,6 +37,7 @@ pub(super) struct Trip {
     members: usize,
     activities: usize,
     places: usize,
+    expenses: usize,
     created_at: Option<Timestamp>,
 }
 
@@ -48,6 +49,7 @@ pub(super) struct TripView {
     members: BTreeMap<String, Joined>,
     activities: BTreeMap<String, IgnoredAny>,
     places: BTreeMap<String, IgnoredAny>,
+    expenses: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,6 +71,7 @@ impl TripView {
             members: self.members.len(),
             activities: self.activities.len(),
             places: self.places.len(),
+            expenses: self.expenses.len(),
             created_at,
         })
     }
@@ -129,6 +132,29 @@ pub(super) struct Place {
     address: Option<String>,
     notes: Option<String>,
     votes: BTreeSet<UserId>,
+    created_by: UserId,
+    pub(super) created_at: Timestamp,
+    updated_by: UserId,
+    updated_at: Timestamp,
+}
+
+/// What [`Expense`] reads of the view.
+#[derive(Debug, Deserialize)]
+pub(super) struct ExpensesView {
+    /// By id.
+    pub(super) expenses: BTreeMap<ItemId, Expense>,
+}
+
+/// An expense.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Expense {
+    pub(super) id: ItemId,
+    title: String,
+    payer: UserId,
+    amount: Money,
+    shares: Vec<ExpenseShare>,
+    date: Option<Date>,
+    pool: Option<RoomId>,
     created_by: UserId,
     pub(super) created_at: Timestamp,
     updated_by: UserId,

@@ -43,6 +43,8 @@ schemas! {
     ActivityMove = body_of(COMMANDS, "move_activity", &["activity"]);
     NewPlace = body_of(COMMANDS, "add_place", &[]);
     PlacePatch = body_of(COMMANDS, "update_place", &["place"]);
+    NewExpense = body_of(COMMANDS, "add_expense", &[]);
+    ExpensePatch = body_of(COMMANDS, "update_expense", &["expense"]);
     NewMessage = body_of(COMMANDS, "send_message", &[]);
     MessagePatch = body_of(COMMANDS, "edit_message", &["message"]);
     NewReadMark = body_of(COMMANDS, "mark_read", &[]);
@@ -58,6 +60,7 @@ schemas! {
         required("members", "How many.", count()),
         required("activities", "How many.", count()),
         required("places", "How many.", count()),
+        required("expenses", "How many.", count()),
         required("created_at", "When it was made.", or_null(instant())),
     ]].concat(), example_trip());
     TripItem = object("A trip in a list.", [vec![
@@ -126,6 +129,23 @@ schemas! {
         "id": ID, "name": "Jerónimos Monastery", "kind": "poi", "position": {"lat": 38.6979, "lon": -9.2068}, "address": null,
         "notes": null, "votes": [ID], "created_by": ID, "created_at": AT, "updated_by": ID, "updated_at": AT
     }));
+    ExpenseShare = strict("What an expense is to one person.", vec![
+        required("user", "Who.", uuid()),
+        required("minor", "How much, in minor units of the amount's currency; not negative.", count()),
+    ]).build().into();
+    Expense = object("What somebody paid for others.", [vec![
+        required("id", "The expense.", uuid()),
+        required("title", "What was paid for.", text(limits::TITLE_CHARS_MAX)),
+        required("payer", "Who paid.", uuid()),
+        required("amount", "What was paid.", reference("Money")),
+        required("shares", "Whose it was: adds up to the amount. Whoever has left the trip stays in it.",
+            list(reference("ExpenseShare"), limits::SHARES_MAX)),
+        required("date", "The day on which it was paid.", or_null(date())),
+        required("pool", "The pool whose ride it is.", or_null(uuid())),
+    ], stamps()].concat(), json!({
+        "id": ID, "title": "Tram", "payer": ID, "amount": {"minor": 600, "currency": "EUR"}, "shares": [{"user": ID, "minor": 600}],
+        "date": "2027-05-02", "pool": null, "created_by": ID, "created_at": AT, "updated_by": ID, "updated_at": AT
+    }));
     Message = object("A chat message.", vec![
         required("id", "The message.", uuid()),
         required("seq", "Its place in the chat, which read marks count.", count()),
@@ -149,11 +169,13 @@ schemas! {
     WrittenMember = written("Member", json!(null));
     WrittenActivity = written("Activity", json!(null));
     WrittenPlace = written("Place", json!(null));
+    WrittenExpense = written("Expense", json!(null));
     WrittenMessage = written("Message", json!(null));
     TripPage = page("TripItem");
     MemberPage = page("Member");
     ActivityPage = page("Activity");
     PlacePage = page("Place");
+    ExpensePage = page("Expense");
     MessagePage = page("Message");
     ReadMarkPage = object("The read marks of all members.", vec![
         required("items", "One per member who has read.", list(reference("ReadMark"), limits::MEMBERS_MAX)),
@@ -206,6 +228,6 @@ fn example_trip() -> Value {
         "id": ID, "seq": 42, "role": "organizer", "creator": ID, "title": "Lisbon in May", "description": null, "destination": "Lisbon",
         "start_date": "2027-05-02", "end_date": "2027-05-06", "status": "planning", "trip_type": "city",
         "budget": {"minor": 120_000, "currency": "EUR"}, "privacy": "private", "trip_data": null, "members": 3, "activities": 12,
-        "places": 8, "created_at": AT
+        "places": 8, "expenses": 5, "created_at": AT
     })
 }

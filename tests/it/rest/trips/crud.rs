@@ -15,6 +15,7 @@ for_each_backend!(
     activities_are_kept_in_order,
     places_are_kept,
     places_near_a_point_are_found,
+    expenses_are_kept,
     messages_are_kept,
     the_log_tells_everything,
     overwriting_unseen_values_is_told
@@ -264,6 +265,42 @@ async fn places_near_a_point_are_found(database: TestDatabase) {
     for wrong in ["near=91,0", "near=1", "near=x,y", "near=NaN,0", "within_m=5", "near=1,1&within_m=0", "near=1,1&within_m=20100001"] {
         ann.get(&format!("{list}?{wrong}")).await.problem("invalid");
     }
+}
+
+async fn expenses_are_kept(database: TestDatabase) {
+    let world = World::on(&database).await;
+    let (ann, bob) = (&world.ann.api, world.of(Place::Editor));
+    let (a, b) = (&world.ann.id, world.id(Place::Editor));
+    let trip = world.trip(&[Place::Editor]).await;
+    let list = format!("{trip}/expenses");
+    let share = |user: &str, minor: i64| json!({"user": user, "minor": minor});
+    let mut shares = [share(a, 301), share(b, 299)];
+    shares.sort_by_key(|share| text(&share["user"]));
+    let whole = json!({
+        "title": "Tram", "payer": a, "amount": {"minor": 600, "currency": "EUR"}, "shares": shares, "date": "2027-05-03", "pool": null
+    });
+    let mut asked = whole.clone();
+    asked.as_object_mut().unwrap().remove("pool");
+    let found = located(ann, ann.post(&list, asked.clone()).await).await;
+    for (field, value) in whole.as_object().unwrap() {
+        assert_eq!(found[field], *value, "{field}");
+    }
+    ann.post(&list, whole).await.problem("unknown_field");
+    asked["shares"] = json!([share(a, 600), share(b, 1)]);
+    let refused = ann.post(&list, asked).await.problem("invalid");
+    assert_eq!(refused["errors"][0]["pointer"], "/shares", "{refused}");
+
+    let tram = format!("{list}/{}", text(&found["id"]));
+    let changed = bob.patch(&tram, json!({"title": "Tram 28", "date": null})).await.ok(200);
+    assert_eq!((&changed["item"]["date"], &changed["item"]["updated_by"]), (&Value::Null, &json!(b)));
+    bob.patch(&tram, json!({"amount": {"minor": 601, "currency": "EUR"}})).await.problem("invalid");
+    assert_eq!(ann.get(&trip).await.ok(200)["expenses"], 1);
+    // It survives the room, and the one who left.
+    bob.post(&format!("{trip}/leave"), Value::Null).await.ok(200);
+    assert_eq!(ann.get(&tram).await.ok(200)["shares"], json!(shares));
+    let removed = ann.delete(&tram).await.ok(200);
+    assert_eq!(removed["conflicts"], json!([]));
+    ann.get(&tram).await.problem("not_found");
 }
 
 async fn messages_are_kept(database: TestDatabase) {

@@ -79,6 +79,8 @@ pub(super) fn all() -> Vec<Call> {
         ("trips.activities.get", Member),
         ("trips.places.list", Member),
         ("trips.places.get", Member),
+        ("trips.expenses.list", Member),
+        ("trips.expenses.get", Member),
         ("trips.messages.list", Member),
         ("trips.messages.get", Member),
         ("trips.read_marks.list", Member),
@@ -104,6 +106,9 @@ pub(super) fn all() -> Vec<Call> {
         ("trips.places.remove", Edit, Value::Null, json!({"type": "remove_place", "place": "{place}"})),
         ("trips.places.vote", Edit, Value::Null, json!({"type": "vote_place", "place": "{place}", "on": true})),
         ("trips.places.unvote", Edit, Value::Null, json!({"type": "vote_place", "place": "{place}", "on": false})),
+        ("trips.expenses.add", Edit, lunch(), json!({"type": "add_expense"})),
+        ("trips.expenses.update", Edit, json!({"title": "Dinner"}), json!({"type": "update_expense", "expense": "{expense}"})),
+        ("trips.expenses.remove", Edit, Value::Null, json!({"type": "remove_expense", "expense": "{expense}"})),
         ("trips.messages.send", Member, json!({"body": "Hi"}), json!({"type": "send_message"})),
         ("trips.messages.edit", Author, json!({"body": "Ho"}), json!({"type": "edit_message", "message": "{message}"})),
         ("trips.messages.delete", Organize, Value::Null, json!({"type": "delete_message", "message": "{message}"})),
@@ -126,6 +131,12 @@ pub(super) fn all() -> Vec<Call> {
     all
 }
 
+/// Something that the creator paid.
+fn lunch() -> Value {
+    let amount = json!({"minor": 1_250, "currency": "EUR"});
+    json!({"title": "Lunch", "payer": "{creator}", "amount": amount, "shares": [{"user": "{creator}", "minor": 1_250}]})
+}
+
 fn with_fields(command: Value, body: &Value) -> Value {
     let Value::Object(mut command) = command else { return command };
     command.extend(body.as_object().cloned().unwrap_or_default());
@@ -146,11 +157,13 @@ impl Scene {
         let trip = world.trip(&[place]).await;
         let id = trip.rsplit('/').next().unwrap().to_owned();
         let mut names = vec![("{trip}", id), ("{newcomer}", world.newcomer().id.clone()), ("{emoji}", "%F0%9F%91%8D".to_owned())];
+        names.push(("{creator}", world.ann.id.clone()));
         let whole = format!("{}{}", call.operation.path, call.body);
         let items = [
             ("{user}", "members", json!({"user": world.guest().id, "role": "participant"})),
             ("{activity}", "activities", json!({"title": "Belém"})),
             ("{place}", "places", json!({"name": "Orsay"})),
+            ("{expense}", "expenses", serde_json::from_str(&lunch().to_string().replace("{creator}", &world.ann.id)).unwrap()),
             ("{message}", "messages", json!({"body": "Who books?"})),
         ];
         for (name, collection, body) in items {

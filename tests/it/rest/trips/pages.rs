@@ -32,9 +32,10 @@ const TRIPS: List = List { below: "", key: "id", skips: true };
 const MEMBERS: List = List { below: "/members", key: "user", skips: true };
 const ACTIVITIES: List = List { below: "/activities", key: "id", skips: true };
 const PLACES: List = List { below: "/places", key: "id", skips: true };
+const EXPENSES: List = List { below: "/expenses", key: "id", skips: true };
 const MESSAGES: List = List { below: "/messages", key: "id", skips: false };
 const LOG: List = List { below: "/log", key: "seq", skips: false };
-const ALL: [List; 6] = [TRIPS, MEMBERS, ACTIVITIES, PLACES, MESSAGES, LOG];
+const ALL: [List; 7] = [TRIPS, MEMBERS, ACTIVITIES, PLACES, EXPENSES, MESSAGES, LOG];
 
 impl List {
     fn path(self, trip: &str) -> String {
@@ -57,6 +58,11 @@ impl List {
                 (Method::POST, self.path(trip), json!({"title": "a", "day": format!("2027-05-{:02}", 1 + n % 28), "after": null}))
             }
             "/places" => (Method::POST, self.path(trip), json!({"name": format!("p{n}")})),
+            "/expenses" => {
+                let shares = json!([{"user": world.ann.id, "minor": 1 + n}]);
+                let amount = json!({"minor": 1 + n, "currency": "EUR"});
+                (Method::POST, self.path(trip), json!({"title": "e", "payer": world.ann.id, "amount": amount, "shares": shares}))
+            }
             _ => (Method::POST, self.path(trip), json!({"body": "m"})),
         };
         let answer = call(&world.ann.api, &method, &path, &body, &[]).await;
@@ -87,7 +93,7 @@ async fn full_trip(world: &World) -> String {
     let trip = world.trip(&[Place::Organizer, Place::Editor, Place::Viewer]).await;
     world.ann.api.post(&format!("{trip}/members"), json!({"user": world.guest().id, "role": "viewer"})).await.ok(201);
     for n in 0..13 {
-        for list in [ACTIVITIES, PLACES, MESSAGES, TRIPS] {
+        for list in [ACTIVITIES, PLACES, EXPENSES, MESSAGES, TRIPS] {
             list.write(world, &trip, n).await;
         }
     }
@@ -127,7 +133,7 @@ async fn what_a_page_ended_with_may_be_gone(database: TestDatabase) {
     let world = World::on(&database).await;
     let ann = &world.ann.api;
     let trip = full_trip(&world).await;
-    for list in [MEMBERS, ACTIVITIES, PLACES, MESSAGES, TRIPS] {
+    for list in [MEMBERS, ACTIVITIES, PLACES, EXPENSES, MESSAGES, TRIPS] {
         let before = walk(ann, list, &trip, 100).await.concat();
         let path = list.path(&trip);
         let first = ann.get(&format!("{path}?limit=3")).await.ok(200);

@@ -18,6 +18,7 @@ const ROLE: (&str, &str) = ("PATCH", "/members/{user}");
 const ACTIVITY: (&str, &str) = ("POST", "/activities");
 const CHANGE: (&str, &str) = ("PATCH", "/activities/{activity}");
 const MOVE: (&str, &str) = ("POST", "/activities/{activity}/move");
+const EXPENSE: (&str, &str) = ("POST", "/expenses");
 const PLACE: (&str, &str) = ("POST", "/places");
 const MESSAGE: (&str, &str) = ("POST", "/messages");
 const EDIT: (&str, &str) = ("PATCH", "/messages/{message}");
@@ -106,6 +107,26 @@ const BODIES: &[((&str, &str), &str, &str, &str)] = &[
     (ACTIVITY, "{\"title\":\"x\",\"id\":\"y\"}", "invalid", "/id"),
     (ACTIVITY, "{\"title\":\"x\",\"day\":\"2027-5-2\"}", "invalid", "/day"),
     (ACTIVITY, "{\"title\":\"x\",\"start\":{\"local\":\"2027-05-02T09:30\",\"tz\":\"Europe/Atlantis\"}}", "invalid", "/start/tz"),
+    (EXPENSE, "{\"title\":\"x\"}", "invalid", ""),
+    (EXPENSE, "{\"title\":\"x\",\"payer\":\"{user}\",\"amount\":{\"minor\":1,\"currency\":\"EUR\"},\"shares\":{}}", "invalid", "/shares"),
+    (
+        EXPENSE,
+        "{\"title\":\"x\",\"payer\":\"{newcomer}\",\"amount\":{\"minor\":1,\"currency\":\"EUR\"},\"shares\":[{\"user\":\"{user}\",\"minor\":1}]}",
+        "invalid",
+        "/payer",
+    ),
+    (
+        EXPENSE,
+        "{\"title\":\"x\",\"payer\":\"{user}\",\"amount\":{\"minor\":1,\"currency\":\"EUR\"},\"shares\":[{\"user\":\"{user}\",\"minor\":2}]}",
+        "invalid",
+        "/shares",
+    ),
+    (
+        EXPENSE,
+        "{\"title\":\"x\",\"payer\":\"{user}\",\"amount\":{\"minor\":1,\"currency\":\"EUR\"},\"shares\":[{\"user\":\"{user}\",\"minor\":0.5}]}",
+        "invalid",
+        "/shares/0/minor",
+    ),
     (ACTIVITY, "{\"title\":\"x\",\"place\":\"{activity}\"}", "not_found", "/place"),
     (ACTIVITY, "{\"title\":\"x\",\"assignees\":\"{user}\"}", "invalid", "/assignees"),
     (ACTIVITY, "{\"title\":\"x\",\"assignees\":[\"{user}\",3]}", "invalid", "/assignees/1"),

@@ -1,7 +1,7 @@
 //! The fields of every command, once: for the bodies of the resource-shaped routes and for commands as they are.
 
 use crate::http::v1::rooms::schema::build::{
-    Field, Made, any_object, count, date, flag, optional, or_null, reference, required, set, text, uuid,
+    Field, Made, any_object, count, date, flag, list, optional, or_null, reference, required, set, text, uuid,
 };
 use crate::http::v1::rooms::schema::command::commands;
 use serde_json::json;
@@ -39,6 +39,13 @@ commands! {
     "update_place" "Changes a place. Absent fields stay, null empties." update_place() => {"place": SOME_ID, "notes": "Closed on Mondays."};
     "remove_place" "Removes a place; activities there lose it." vec![place()] => {"place": SOME_ID};
     "vote_place" "Votes for a place or takes the vote back." vec![place(), on()] => {"place": SOME_ID, "on": true};
+    "add_expense" "Adds an expense: who paid what, and exactly whose it was." add_expense() => {
+        "title": "Tram", "payer": SOME_ID, "amount": {"minor": 600, "currency": "EUR"}, "shares": [{"user": SOME_ID, "minor": 600}]
+    };
+    "update_expense" "Changes an expense. Absent fields stay, null empties; what becomes of it must add up." update_expense() => {
+        "expense": SOME_ID, "date": "2027-05-03"
+    };
+    "remove_expense" "Removes an expense." vec![expense()] => {"expense": SOME_ID};
     "send_message" "Writes to the chat." send_message() => {"body": "Who books the tram?"};
     "edit_message" "Changes what one's own message says." vec![message(), body()] => {"message": SOME_ID, "body": "Who books the tram 28?"};
     "delete_message" "Deletes a message: one's own, or as an organizer anybody's." vec![message()] => {"message": SOME_ID};
@@ -62,6 +69,10 @@ fn activity() -> Field {
 
 fn place() -> Field {
     required("place", "Which.", uuid())
+}
+
+fn expense() -> Field {
+    required("expense", "Which.", uuid())
 }
 
 fn message() -> Field {
@@ -172,6 +183,36 @@ fn add_place() -> Vec<Field> {
 
 fn update_place() -> Vec<Field> {
     [vec![place(), optional("name", "What it is called.", title())], place_fields()].concat()
+}
+
+fn shares() -> Made {
+    list(reference("ExpenseShare"), limits::SHARES_MAX)
+}
+
+fn paid_on() -> Field {
+    optional("date", "The day on which it was paid.", or_null(date()))
+}
+
+fn add_expense() -> Vec<Field> {
+    vec![
+        new_id(),
+        required("title", "What was paid for.", title()),
+        required("payer", "The member who paid.", uuid()),
+        required("amount", "What was paid; more than nothing.", reference("Money")),
+        required("shares", "What it is to each member who takes part, each once; adds up to the amount exactly.", shares()),
+        paid_on(),
+    ]
+}
+
+fn update_expense() -> Vec<Field> {
+    vec![
+        expense(),
+        optional("title", "What was paid for.", title()),
+        optional("payer", "Who paid.", uuid()),
+        optional("amount", "What was paid; more than nothing.", reference("Money")),
+        optional("shares", "What it is to each, replaced as a whole.", shares()),
+        paid_on(),
+    ]
 }
 
 fn send_message() -> Vec<Field> {
