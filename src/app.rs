@@ -6,6 +6,7 @@
 use crate::auth::Auth;
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, load_signing_key};
+use crate::distance::{self, Distances};
 use crate::http::accept::{AcceptLimits, accept};
 use crate::store::accounts::UserDirectory;
 use crate::store::{Db, StoreError};
@@ -23,7 +24,7 @@ use tripsync_actors::ports::Clock;
 
 pub mod costs;
 mod lock;
-mod matching;
+pub mod matching;
 mod outbox;
 mod rooms;
 pub mod sharing;
@@ -50,6 +51,8 @@ pub struct AppState {
     pub users: UserDirectory,
     /// The live engine.
     pub rooms: Rooms,
+    /// How far it is.
+    pub distances: Arc<dyn Distances>,
     /// The sockets.
     pub live: Arc<Live>,
     /// Base of links, without a trailing slash; empty for relative ones.
@@ -134,6 +137,8 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartE
     let auth = Auth::new(db.clone(), clock.clone(), &config.auth, &signing_key)
         .map_err(|source| io_error("the password threads did not start (auth.password_threads)", source))?;
     auth.refresh_revoked(auth.revoked_window()).await?;
+    let distances = distance::configured(&config.matching)
+        .map_err(|error| io_error("ways cannot be measured (matching.osrm_url)", io::Error::other(error)))?;
     let users = UserDirectory::new(db.clone());
     let rooms = Rooms::start(&config, &db, &clock, &users).await?;
     let tasks = TaskTracker::new();
@@ -148,6 +153,7 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartE
     let app = Arc::new(AppState {
         public_url: config.http.public_url.as_str().into(),
         users,
+        distances,
         rooms,
         live,
         draining: CancellationToken::new(),

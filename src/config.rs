@@ -9,11 +9,13 @@ mod check;
 mod key;
 mod live;
 mod load;
+mod matching;
 mod value;
 
 pub use key::load_signing_key;
 pub use live::LiveConfig;
 pub use load::{ConfigError, Loaded, Sources};
+pub use matching::MatchingConfig;
 pub use value::Secret;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Rooms and sockets.
     pub live: LiveConfig,
+    /// Who goes the same way.
+    pub matching: MatchingConfig,
     /// Logs.
     pub log: LogConfig,
 }

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod demo;
+pub mod distance;
 pub mod http;
 pub mod store;
 pub mod telemetry;

@@ -1,13 +1,17 @@
 //! Who goes the same way: ride requests with each other and with open pools, and new pools with the searches that people keep.
 //!
-//! Two match when both their starts and both their destinations are within 5 km of each other (great circle), they are of the same group, and
-//! their times fit: ride requests while both live, a pool when it departs within the hour. Both sides are told, once per pair.
+//! Two match when both their starts and both their destinations are within 5 km of each other, they are of the same group, and their times
+//! fit: ride requests while both live, a pool when it departs within the hour. Both sides are told, once per pair.
+//!
+//! How far it is the great circle says, or the road when a provider is configured; then candidates are those that are near by the great
+//! circle, because no road is shorter.
 
 use super::App;
 use super::outbox::deliver;
-use crate::store::search::{self, Hit, Near, RADIUS_DEFAULT_M, Search};
+use crate::distance::{Distances, PLACES_MAX, Route};
+use crate::store::search::{self, Groups, Hit, Near, RADIUS_DEFAULT_M, Search};
 use crate::store::tasks::TaskKey;
-use crate::store::{StoreError, watches};
+use crate::store::{Db, StoreError, watches};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,25 +23,54 @@ use uuid::Uuid;
 /// A pool fits a ride request when it departs within this time of it.
 const POOL_WITHIN: Duration = Duration::from_secs(3_600);
 
-/// Counterparts that are told of one listing; the nearest. Whoever is beyond finds by searching.
-const MATCHES_MAX: u32 = 20;
+/// Counterparts that are told of one way; the nearest. Whoever is beyond finds by searching.
+const MATCHES_MAX: usize = 20;
+
+/// Candidates of one way that are looked at: as many as a provider of road distances is asked for at once.
+const CANDIDATES_MAX: u32 = 99;
+
+/// What goes the way of a room's listing.
+#[derive(Debug, Clone)]
+pub struct Matches {
+    /// The listing's kind.
+    pub kind: String,
+    /// All its sections.
+    pub sections: Vec<Hit>,
+    /// For each counterpart the section of ours and of theirs that are nearest, and how far they are.
+    pub pairs: Vec<(Hit, Hit)>,
+}
 
 /// Looks for what matches a room's listing, and tells both sides. A listing that is gone matches nothing.
 pub(super) async fn find(app: &App, TaskKey { room, .. }: TaskKey) -> Result<(), Rejection> {
-    let Some((kind, sections)) = search::listed(&app.db, room).await.map_err(unavailable)? else { return Ok(()) };
+    let found = matches(&app.db, app.distances.as_ref(), app.clock.now(), room).await.map_err(unavailable)?;
+    let Some(Matches { kind, sections, pairs }) = found else { return Ok(()) };
+    for (ours, theirs) in pairs {
+        tell(app, &kind, &ours, &theirs).await?;
+    }
+    if kind == Pool::KIND { tell_watchers(app, &sections).await } else { Ok(()) }
+}
+
+/// What matches a room's listing now; `None` when it is not listed, or over.
+///
+/// # Errors
+/// As for any query.
+pub async fn matches(db: &Db, distances: &dyn Distances, now: Timestamp, room: RoomId) -> Result<Option<Matches>, StoreError> {
+    let Some((kind, sections)) = search::listed(db, room).await? else { return Ok(None) };
+    // A listing goes when its room notices that it is over, which may be a moment later.
+    if sections.iter().all(|ours| if kind == Pool::KIND { ours.at <= now } else { ours.at.plus(RIDE_LIVES) <= now }) {
+        return Ok(None);
+    }
+    let mut ground = Ground { db, route: Route::new(distances), now };
     let mut best: BTreeMap<RoomId, (Hit, Hit)> = BTreeMap::new();
     for ours in &sections {
-        for theirs in counterparts(app, &kind, ours).await.map_err(unavailable)? {
+        for theirs in ground.counterparts(&kind, ours).await? {
             let nearer = |(_, known): &(Hit, Hit)| theirs.cursor() < known.cursor();
             if best.get(&theirs.room).is_none_or(nearer) {
                 best.insert(theirs.room, (ours.clone(), theirs));
             }
         }
     }
-    for (ours, theirs) in best.into_values() {
-        tell(app, &kind, &ours, &theirs).await?;
-    }
-    if kind == Pool::KIND { tell_watchers(app, &sections).await } else { Ok(()) }
+    Ok(Some(Matches { kind, sections, pairs: best.into_values().collect() }))
 }
 
 /// Keeps a search for later pools, or drops it.
@@ -88,33 +121,73 @@ fn affordable(ours: &Hit, search: &SavedSearch) -> bool {
     }
 }
 
-/// What goes the way of a section.
-async fn counterparts(app: &App, kind: &str, ours: &Hit) -> Result<Vec<Hit>, StoreError> {
-    let near = |position| Near { position, radius_m: RADIUS_DEFAULT_M };
-    let search = Search {
-        caller: ours.owner,
-        group: ours.group.as_ref(),
-        kind: Some(Inbox::KIND),
-        from: near(ours.from),
-        to: Some(near(ours.to)),
-        earliest: before(ours.at, RIDE_LIVES),
-        latest: ours.at.plus(RIDE_LIVES),
-        seats: 1,
-        price_max: None,
-    };
-    if kind == Pool::KIND {
-        // Requests from before the departure that fit into the car.
-        let search = Search { earliest: before(ours.at, POOL_WITHIN), latest: ours.at, ..search };
-        let mut hits = search::search(&app.db, &search, None, MATCHES_MAX).await?.hits;
-        hits.retain(|theirs| theirs.seats <= ours.seats && (ours.group.is_none() || theirs.group == ours.group));
-        return Ok(hits);
-    }
-    let mut hits = search::search(&app.db, &search, None, MATCHES_MAX).await?.hits;
-    hits.retain(|theirs| theirs.group == ours.group);
-    let pools = Search { kind: Some(Pool::KIND), earliest: ours.at, latest: ours.at.plus(POOL_WITHIN), seats: ours.seats, ..search };
-    hits.extend(search::search(&app.db, &pools, None, MATCHES_MAX).await?.hits);
-    Ok(hits)
+/// Where and when is looked.
+struct Ground<'a> {
+    db: &'a Db,
+    route: Route<'a>,
+    now: Timestamp,
 }
+
+impl Ground<'_> {
+    /// What goes the way of a section.
+    async fn counterparts(&mut self, kind: &str, ours: &Hit) -> Result<Vec<Hit>, StoreError> {
+        let near = |position| Near { position, radius_m: RADIUS_DEFAULT_M };
+        // Alive: at its last instant a request is over.
+        let alive = before(self.now, RIDE_LIVES).plus(Duration::from_millis(1));
+        let search = Search {
+            caller: ours.owner,
+            groups: Groups::Of(ours.group.as_ref()),
+            kind: Some(Inbox::KIND),
+            from: near(ours.from),
+            to: Some(near(ours.to)),
+            earliest: alive,
+            latest: ours.at.plus(RIDE_LIVES),
+            seats: 1,
+            price_max: None,
+        };
+        if kind == Pool::KIND {
+            // Requests from before the departure that fit into the car; into one without a group those of every group.
+            let groups = ours.group.as_ref().map_or(Groups::All, |group| Groups::Of(Some(group)));
+            let search = Search { groups, earliest: alive.max(before(ours.at, POOL_WITHIN)), latest: ours.at, ..search };
+            let fits = |theirs: &Hit| theirs.seats <= ours.seats && (ours.group.is_none() || theirs.group == ours.group);
+            return self.nearest(ours, &search, fits).await;
+        }
+        let mut hits = self.nearest(ours, &search, |theirs| theirs.group == ours.group).await?;
+        let leaves = ours.at.max(self.now.plus(Duration::from_millis(1)));
+        let pools = Search { kind: Some(Pool::KIND), earliest: leaves, latest: ours.at.plus(POOL_WITHIN), seats: ours.seats, ..search };
+        hits.extend(self.nearest(ours, &pools, |_| true).await?);
+        Ok(hits)
+    }
+
+    /// The nearest of what a search finds that fit, at most [`MATCHES_MAX`].
+    async fn nearest(&mut self, ours: &Hit, search: &Search<'_>, fits: impl Fn(&Hit) -> bool) -> Result<Vec<Hit>, StoreError> {
+        let mut hits = search::search(self.db, search, None, CANDIDATES_MAX).await?.hits;
+        hits.retain(fits);
+        if self.route.knows_roads() {
+            hits = self.by_road(ours, hits).await;
+        }
+        hits.truncate(MATCHES_MAX);
+        Ok(hits)
+    }
+
+    /// Those that are near by road too, nearest first.
+    async fn by_road(&mut self, ours: &Hit, hits: Vec<Hit>) -> Vec<Hit> {
+        let (starts, ends): (Vec<_>, Vec<_>) = hits.iter().map(|theirs| (theirs.from, theirs.to)).unzip();
+        let from = self.route.metres(ours.from, &starts).await;
+        let to = self.route.metres(ours.to, &ends).await;
+        let near = |metres: f64| metres <= f64::from(RADIUS_DEFAULT_M);
+        let measured = hits.into_iter().zip(from.into_iter().zip(to)).filter_map(|(theirs, (from, to))| {
+            let (from_m, to_m) = (from.filter(|metres| near(*metres))?, to.filter(|metres| near(*metres))?);
+            Some(Hit { from_m, to_m: Some(to_m), ..theirs })
+        });
+        let mut hits: Vec<_> = measured.collect();
+        hits.sort_by_key(Hit::cursor);
+        hits
+    }
+}
+
+// A provider is asked for as many as may be asked for.
+const _: () = assert!(CANDIDATES_MAX as usize <= PLACES_MAX);
 
 fn before(at: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_ms(at.as_ms().saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))

@@ -70,6 +70,7 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
         }
     }
     out.extend(config.live.findings());
+    out.extend(config.matching.findings());
     if config.mode == Mode::Production && has_default_password(config.database.url.expose()) {
         out.push(
             "database.url has a password that is a default or the user's name, which production mode refuses; take another".to_owned(),

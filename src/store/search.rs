@@ -64,13 +64,22 @@ impl Near {
     }
 }
 
+/// For which groups something may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Groups<'a> {
+    /// For everybody, or for this group.
+    Of(Option<&'a Group>),
+    /// For whichever.
+    All,
+}
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
     /// Who searches: does not find what is their own.
     pub caller: UserId,
-    /// The caller's group; found is what has no group, or this one.
-    pub group: Option<&'a Group>,
+    /// For which groups what is found may be.
+    pub groups: Groups<'a>,
     /// Only rooms of this kind.
     pub kind: Option<&'a str>,
     /// Where to start.
@@ -206,11 +215,12 @@ struct Row {
 /// One more than are looked at, to tell whether there are more. In an order that does not depend on the database.
 async fn candidates(db: &Db, search: &Search<'_>) -> Result<Vec<Row>, StoreError> {
     let sql = candidates_sql(search);
+    let group = if let Groups::Of(group) = search.groups { group } else { None };
     let (price, currency) = search.price_max.map_or((None, None), |price| (Some(price.minor.get()), Some(price.currency.to_string())));
     Ok(db_read!(db, |pool| {
         sqlx::query_as(AssertSqlSafe(sql))
             .bind(search.caller.0)
-            .bind(search.group.map(Group::as_str))
+            .bind(group.map(Group::as_str))
             .bind(search.earliest.as_ms())
             .bind(search.latest.as_ms())
             .bind(i64::from(search.seats))
@@ -238,11 +248,12 @@ fn candidates_sql(search: &Search<'_>) -> String {
     });
     format!(
         "SELECT room, owner, group_name, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, seats FROM listings \
-         WHERE seats > 0 AND from_cell IN ({}) {} AND owner <> $1 AND (group_name IS NULL OR group_name = $2) \
+         WHERE seats > 0 AND from_cell IN ({}) {} AND owner <> $1 AND (group_name IS NULL OR group_name = $2 OR {}) \
          AND at >= $3 AND at <= $4 AND seats >= $5 AND ($6 IS NULL OR kind = $6) \
          AND ($7 IS NULL OR price_minor IS NULL OR (price_minor <= $7 AND currency = $8)) ORDER BY at, room, idx LIMIT $9",
         text(&from),
-        to.unwrap_or_default()
+        to.unwrap_or_default(),
+        if search.groups == Groups::All { "TRUE" } else { "FALSE" },
     )
 }
 

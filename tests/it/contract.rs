@@ -1,7 +1,9 @@
 //! The journal's contract on both databases, and what only a real database can show: settings, outages, one schema.
 
 mod accounts;
+mod matching;
 mod outage;
+mod roads;
 mod rooms;
 mod schema;
 mod search;

@@ -3,7 +3,7 @@
 use super::{Store, append, record};
 use crate::harness::{TestDatabase, for_each_backend};
 use tripsync::store::journal::JournalOptions;
-use tripsync::store::search::{CANDIDATES_MAX, Found, HitCursor, Near, Search, search};
+use tripsync::store::search::{CANDIDATES_MAX, Found, Groups, HitCursor, Near, Search, search};
 use tripsync_actors::ports::Journal as _;
 use tripsync_domain::geo::Position;
 use tripsync_domain::money::{Currency, MinorUnits, Money};
@@ -43,7 +43,7 @@ fn listing(sections: Vec<Section>) -> Listing {
 fn looking(from: Position, to: Option<Position>) -> Search<'static> {
     Search {
         caller: user(),
-        group: None,
+        groups: Groups::Of(None),
         kind: None,
         from: Near::new(from),
         to: to.map(Near::new),
@@ -146,8 +146,9 @@ async fn only_what_fits_is_found(database: TestDatabase) {
     let but = |gone: &[RoomId]| [plain, ride, late, priced, foreign].into_iter().filter(|room| !gone.contains(room)).collect::<Vec<_>>();
     assert_eq!(found(all).await, but(&[]));
     assert_eq!(found(Search { caller: owner, ..all }).await, but(&[plain]));
-    assert_eq!(found(Search { group: Some(&delft), ..all }).await, [plain, ride, grouped, late, priced, foreign]);
-    assert_eq!(found(Search { group: Some(&oxford), ..all }).await, but(&[]));
+    assert_eq!(found(Search { groups: Groups::Of(Some(&delft)), ..all }).await, [plain, ride, grouped, late, priced, foreign]);
+    assert_eq!(found(Search { groups: Groups::Of(Some(&oxford)), ..all }).await, but(&[]));
+    assert_eq!(found(Search { groups: Groups::All, ..all }).await, [plain, ride, grouped, late, priced, foreign]);
     assert_eq!(found(Search { kind: Some("pool"), ..all }).await, but(&[ride]));
     assert_eq!(found(Search { kind: Some("ride"), ..all }).await, [ride]);
     assert_eq!(found(Search { seats: 2, ..all }).await, [plain]);

@@ -7,7 +7,7 @@ use crate::http::json::ApiQuery;
 use crate::http::problem::{FieldError, Problem};
 use crate::http::v1::page::{self, Wanted};
 use crate::store::rooms;
-use crate::store::search::{self, Found, Hit, HitCursor, Near, RADIUS_DEFAULT_M, RADIUS_MAX_M, Search};
+use crate::store::search::{self, Found, Groups, Hit, HitCursor, Near, RADIUS_DEFAULT_M, RADIUS_MAX_M, Search};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -165,7 +165,7 @@ async fn find(State(app): State<App>, reader: Reader, ApiQuery(query): ApiQuery<
     let card = app.users.by_ids(&[reader.user]).await?.pop();
     let search = Search {
         caller: reader.user,
-        group: card.as_ref().and_then(|card| card.group.as_ref()),
+        groups: Groups::Of(card.as_ref().and_then(|card| card.group.as_ref())),
         kind: Some(Pool::KIND),
         from: near(from),
         to: to.map(near),
