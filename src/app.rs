@@ -186,6 +186,7 @@ fn serve(
     accepting.spawn(Arc::clone(&app.live).follow_revoked(app.auth.clone(), closing.clone()));
     accepting.spawn(app.auth.clone().follow_revoked(closing.clone()));
     accepting.spawn(app.auth.clone().sweep(closing.clone()));
+    accepting.spawn(Rooms::sweep(app.rooms.journal(), Arc::clone(&app.clock), closing.clone()));
     accepting.spawn(outbox::run(Arc::clone(&app), closing.clone()));
     accepting.close();
     Running { closing, http: http.1, metrics: metrics_at, app, accepting, shutdown, _lock: lock }

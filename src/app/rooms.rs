@@ -9,11 +9,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tripsync_actors::hub::Hub;
 use tripsync_actors::ports::Clock;
 use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
 use tripsync_domain::{Inbox, Pool, Trip};
 use uuid::Uuid;
+
+/// How often what is left over is deleted.
+const SWEEP: Duration = Duration::from_secs(3_600);
 
 /// The engine, with what must be closed after it.
 pub struct Rooms {
@@ -63,6 +67,23 @@ impl Rooms {
     #[must_use]
     pub fn tasks(&self) -> Arc<Notify> {
         self.journal.tasks()
+    }
+
+    /// Deletes what nobody needs any more, every hour, until `stop`.
+    pub(super) async fn sweep(journal: DbJournal, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        loop {
+            if let Err(error) = journal.sweep(clock.now()).await {
+                tracing::warn!(error = %crate::telemetry::chain(&error), "old reservations not deleted");
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// What [`Self::sweep`] sweeps.
+    pub(super) fn journal(&self) -> DbJournal {
+        self.journal.clone()
     }
 
     /// Lets every room finish what is decided and keep a snapshot, then closes the journal. To be called when nobody sends

@@ -76,6 +76,14 @@ impl DbJournal {
         Self { tasks: Arc::default(), db: db.clone(), appender, options }
     }
 
+    /// Deletes reservations that nothing came of; how many.
+    ///
+    /// # Errors
+    /// As for any statement.
+    pub async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+        reservations::sweep(&self.db, now).await
+    }
+
     /// Is told whenever an append has left tasks; also when nobody was waiting, so that the next wait ends at once.
     #[must_use]
     pub fn tasks(&self) -> Arc<Notify> {

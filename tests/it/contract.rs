@@ -3,6 +3,7 @@
 mod accounts;
 mod matching;
 mod outage;
+mod reservations;
 mod roads;
 mod rooms;
 mod schema;

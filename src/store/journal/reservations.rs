@@ -10,8 +10,10 @@ use tripsync_actors::ports::RESERVED_FOR;
 use tripsync_domain::{Quota, RoomId, Timestamp, UserId};
 use uuid::Uuid;
 
+/// Rows that one statement of [`sweep`] deletes, so that it keeps nobody waiting.
+const SWEPT_AT_ONCE: i64 = 1_000;
+
 pub(super) async fn reserve(db: &Db, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, StoreError> {
-    let forgotten = now.as_ms().saturating_sub(i64::try_from(RESERVED_FOR.as_millis()).unwrap_or(i64::MAX));
     let reserved = db_tx!(db, |tx| {
         if db.kind() == DbKind::Postgres {
             // Until the commit. Statements after it see what whoever held it before has written.
@@ -20,7 +22,7 @@ pub(super) async fn reserve(db: &Db, room: RoomId, user: UserId, quota: Quota, n
         sqlx::query("DELETE FROM reservations WHERE user_id = $1 AND what = $2 AND at <= $3")
             .bind(user.0)
             .bind(quota.what)
-            .bind(forgotten)
+            .bind(forgotten(now))
             .execute(&mut *tx)
             .await?;
         // Returned is what is new and what was there.
@@ -53,6 +55,33 @@ pub(super) async fn release(db: &Db, room: RoomId, user: UserId, quota: Quota) -
             .map(drop)
     })?;
     Ok(())
+}
+
+/// Deletes reservations that nothing came of, a page at a time; how many. Those of a user go when the user reserves again, too: this is for
+/// users who do not.
+pub(super) async fn sweep(db: &Db, now: Timestamp) -> Result<u64, StoreError> {
+    let mut swept = 0;
+    loop {
+        let gone = db_write!(db, |pool| {
+            sqlx::query(
+                "DELETE FROM reservations WHERE at <= $1 AND (user_id, what, room) IN                  (SELECT user_id, what, room FROM reservations WHERE at <= $1 LIMIT $2)",
+            )
+            .bind(forgotten(now))
+            .bind(SWEPT_AT_ONCE)
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected())
+        })?;
+        swept += gone;
+        if gone < SWEPT_AT_ONCE.unsigned_abs() {
+            return Ok(swept);
+        }
+    }
+}
+
+/// Reservations of this instant or before are forgotten.
+fn forgotten(now: Timestamp) -> i64 {
+    now.as_ms().saturating_sub(i64::try_from(RESERVED_FOR.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// The number of a user's lock. Two users with the same only wait for each other.
