@@ -21,6 +21,15 @@ pub(crate) enum Database {
     Postgres,
 }
 
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        })
+    }
+}
+
 impl FromStr for Database {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -49,7 +58,7 @@ pub(crate) fn program(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 /// A running server.
 pub(crate) struct Server {
     program: PathBuf,
-    settings: Vec<(&'static str, String)>,
+    settings: Vec<(String, String)>,
     child: Child,
     pub(crate) address: String,
     pub(crate) data: TempDir,
@@ -65,23 +74,40 @@ pub(crate) struct Account {
 impl Server {
     /// Starts it on an empty database, with the limits per client out of the way.
     pub(crate) async fn start(program: &Path, database: Database, more: &[(&'static str, &str)]) -> anyhow::Result<Self> {
-        let data = TempDir::new()?;
+        let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Self::start_with(program, database, false, more).await
+    }
+
+    /// The same; `in_memory` keeps its data where `fdatasync` costs nothing.
+    pub(crate) async fn start_with(
+        program: &Path,
+        database: Database,
+        in_memory: bool,
+        more: Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
+        let data = if in_memory { TempDir::new_in("/dev/shm")? } else { TempDir::new()? };
         let mut settings = vec![
-            ("TRIPSYNC__DATA_DIR", data.path().join("data").display().to_string()),
-            ("TRIPSYNC__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-            ("TRIPSYNC__METRICS__LISTEN", "127.0.0.1:0".to_owned()),
-            ("TRIPSYNC__HTTP__CONNECTIONS_MAX", "30000".to_owned()),
-            ("TRIPSYNC__LIVE__COMMANDS_PER_S", "1000000".to_owned()),
-            ("TRIPSYNC__LIVE__COMMANDS_BURST", "1000000".to_owned()),
-            ("TRIPSYNC__LIVE__SOCKETS_PER_USER_MAX", "30000".to_owned()),
-            ("TRIPSYNC__LIVE__IDLE_AFTER", "1h".to_owned()),
-            ("TRIPSYNC__LOG__FILTER", "warn".to_owned()),
+            ("TRIPSYNC__DATA_DIR".to_owned(), data.path().join("data").display().to_string()),
+            ("TRIPSYNC__HTTP__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
         ];
-        settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        settings.extend(
+            [
+                ("TRIPSYNC__METRICS__LISTEN", "127.0.0.1:0"),
+                ("TRIPSYNC__HTTP__CONNECTIONS_MAX", "30000"),
+                ("TRIPSYNC__LIVE__COMMANDS_PER_S", "1000000"),
+                ("TRIPSYNC__LIVE__COMMANDS_BURST", "1000000"),
+                ("TRIPSYNC__LIVE__SOCKETS_PER_USER_MAX", "30000"),
+                ("TRIPSYNC__LIVE__IDLE_AFTER", "1h"),
+                ("TRIPSYNC__AUTH__ACCESS_TOKEN_TTL", "24h"),
+                ("TRIPSYNC__LOG__FILTER", "warn"),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        settings.extend(more);
         if database == Database::Postgres {
             let url = std::env::var("TRIPSYNC_TEST_POSTGRES_URL")
                 .context("TRIPSYNC_TEST_POSTGRES_URL is not set: run through `cargo xtask postgres -- …`")?;
-            settings.push(("TRIPSYNC__DATABASE__URL", url));
+            settings.push(("TRIPSYNC__DATABASE__URL".to_owned(), url));
         }
         let (child, address) = launch(program, &settings, data.path()).await?;
         let http = reqwest::Client::builder().no_proxy().build()?;
@@ -124,11 +150,9 @@ impl Server {
         answer(path, self.http.get(format!("http://{}/api/v1{path}", self.address)), Some(account)).await
     }
 
-    /// Resident memory in bytes.
-    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// CPU seconds used so far, in user and system mode.
@@ -159,7 +183,7 @@ async fn answer(path: &str, mut request: reqwest::RequestBuilder, account: Optio
     Ok(serde_json::from_str(&text)?)
 }
 
-async fn launch(program: &Path, settings: &[(&'static str, String)], folder: &Path) -> anyhow::Result<(Child, String)> {
+async fn launch(program: &Path, settings: &[(String, String)], folder: &Path) -> anyhow::Result<(Child, String)> {
     let ready = folder.join("ready.json");
     let _ = std::fs::remove_file(&ready);
     let mut child = Command::new(program)

@@ -1,0 +1,26 @@
+//! The load: many sockets, commands on schedule, and the judging of what comes back.
+//!
+//! One process has a thread that keeps the schedule ([`pacer`]) and a few threads with sockets ([`shard`]), each with a runtime of its own, so that a
+//! delivery is read and judged without waking another thread. What is done is described by a [`Job`], which can be handed to another process;
+//! what came of it by a [`Harvest`]. Knows nothing about scenarios' files, REST, or how servers are started.
+
+pub(crate) mod acts;
+pub(crate) mod clock;
+pub(crate) mod harvest;
+mod heard;
+pub(crate) mod job;
+mod log;
+mod member;
+pub(crate) mod pacer;
+mod process;
+mod replica;
+mod shard;
+mod socket;
+mod tally;
+mod verify;
+
+pub(crate) use clock::Clock;
+pub(crate) use harvest::{Fault, Harvest};
+pub(crate) use job::{Client, Job, Room};
+pub(crate) use process::{Order, Report, run, starts};
+pub(crate) use tally::{Sheet, Tick};

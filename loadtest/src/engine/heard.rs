@@ -1,0 +1,364 @@
+//! What a client makes of a frame: what is counted and timed, and what must hold.
+
+use super::harvest::Fault;
+use super::member::{Member, Outcome, Place, Waiting};
+use super::shard::Shard;
+use crate::wire::{Body, Codec, Frame, Records, is_of_run};
+use serde::Deserialize;
+use std::rc::Rc;
+use tokio_tungstenite::tungstenite::Message;
+
+/// How long to wait before a command is sent again when the server does not say.
+const AGAIN_MS: u64 = 200;
+
+/// What the reading task does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    ReadOn,
+    /// The server closes, or the client goes.
+    Close,
+}
+
+/// A JSON frame, as far as it matters.
+#[derive(Deserialize)]
+struct JsonFrame {
+    t: String,
+    #[serde(default)]
+    epoch: u64,
+    #[serde(default)]
+    seq: u64,
+    #[serde(default)]
+    from: u64,
+    #[serde(default)]
+    n: u64,
+    #[serde(default)]
+    repeated: bool,
+    #[serde(default)]
+    code: String,
+    retry_after_ms: Option<u64>,
+    events: Option<Vec<JsonEvent>>,
+}
+
+#[derive(Deserialize)]
+struct JsonEvent {
+    seq: u64,
+    client: Option<uuid::Uuid>,
+    n: Option<u64>,
+}
+
+impl Shard {
+    /// Takes a message.
+    pub(crate) fn heard(self: &Rc<Self>, slot: u32, member: &mut Member, message: Message) -> Then {
+        let now_us = self.clock.now_us();
+        match message {
+            Message::Binary(bytes) => match Frame::read(&bytes) {
+                Some(frame) => self.frame(slot, member, &frame, now_us),
+                None => {
+                    self.broken(Fault::Frames, member, "a frame could not be read");
+                    Then::ReadOn
+                }
+            },
+            Message::Text(text) => match serde_json::from_str::<JsonFrame>(&text) {
+                Ok(frame) => self.json(slot, member, &frame, now_us),
+                Err(_) => {
+                    self.broken(Fault::Frames, member, "a JSON frame could not be read");
+                    Then::ReadOn
+                }
+            },
+            Message::Close(_) => Then::Close,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Then::ReadOn,
+        }
+    }
+
+    fn frame(self: &Rc<Self>, slot: u32, member: &mut Member, frame: &Frame<'_>, now_us: u64) -> Then {
+        match frame {
+            Frame::Events { epoch, from, events } => {
+                if self.may_have_events(member, *epoch, *from) {
+                    self.apply(member, *events, Some(now_us));
+                }
+            }
+            Frame::Ack { n, seq, repeated } => self.ack(member, *n, *seq, *repeated, now_us),
+            Frame::Joined { epoch, seq, body, presence } => {
+                self.entering(member, *epoch, *seq);
+                match body {
+                    Body::Events(events) => {
+                        self.apply(member, *events, None);
+                        if member.seq != *seq {
+                            self.broken(Fault::Order, member, &format!("`joined` ends at {} and not at its seq {seq}", member.seq));
+                            member.seq = *seq;
+                        }
+                    }
+                    Body::State(_) | Body::None => {
+                        if let Some(replica) = &mut member.replica {
+                            replica.give_up("it was sent a snapshot");
+                        }
+                        member.seq = *seq;
+                    }
+                }
+                if let Some(replica) = &mut member.replica {
+                    replica.present_anew(presence);
+                }
+                self.entered(member, *epoch, matches!(body, Body::State(_)), now_us);
+            }
+            Frame::Rejected { n, code, retry_after_ms } => self.rejected(slot, member, *n, code, *retry_after_ms),
+            Frame::Presence(bytes) => {
+                self.tally.borrow_mut().at(now_us).counters.presence += 1;
+                if let Some(replica) = &mut member.replica {
+                    replica.present_changes(bytes);
+                }
+            }
+            Frame::Left { code } => return self.left(member, code),
+            Frame::Bye { retry_after_ms, .. } => member.retry_after_ms = *retry_after_ms,
+            Frame::Error { code } => self.broken(Fault::Frames, member, &format!("the server did not understand a frame: {code}")),
+            Frame::Other => {}
+        }
+        Then::ReadOn
+    }
+
+    fn json(self: &Rc<Self>, slot: u32, member: &mut Member, frame: &JsonFrame, now_us: u64) -> Then {
+        match frame.t.as_str() {
+            "events" if self.may_have_events(member, frame.epoch, frame.from) => {
+                self.apply_json(member, frame.events.as_deref().unwrap_or_default(), Some(now_us));
+            }
+            "ack" => self.ack(member, frame.n, frame.seq, frame.repeated, now_us),
+            "joined" => {
+                self.entering(member, frame.epoch, frame.seq);
+                if let Some(events) = &frame.events {
+                    self.apply_json(member, events, None);
+                    if member.seq != frame.seq {
+                        self.broken(Fault::Order, member, "`joined` does not end at its seq");
+                    }
+                }
+                member.seq = frame.seq;
+                self.entered(member, frame.epoch, frame.events.is_none(), now_us);
+            }
+            "rejected" => self.rejected(slot, member, frame.n, &frame.code, frame.retry_after_ms),
+            "presence" => self.tally.borrow_mut().at(now_us).counters.presence += 1,
+            "left" => return self.left(member, &frame.code),
+            "bye" => member.retry_after_ms = frame.retry_after_ms,
+            "error" => self.broken(Fault::Frames, member, &format!("the server did not understand a frame: {}", frame.code)),
+            _ => {}
+        }
+        Then::ReadOn
+    }
+
+    /// Whether events may come now; says so when not.
+    fn may_have_events(&self, member: &mut Member, epoch: u64, from: u64) -> bool {
+        match member.place {
+            Place::In => {}
+            Place::Gone => {
+                self.broken(Fault::Membership, member, "events came after `left`");
+                return false;
+            }
+            Place::Before | Place::Out | Place::Asking | Place::Away => {
+                self.broken(Fault::Order, member, "events came before `joined`");
+                return false;
+            }
+        }
+        if epoch != member.epoch {
+            self.broken(Fault::Order, member, &format!("events of epoch {epoch} came in epoch {}", member.epoch));
+        }
+        if from != member.seq + 1 {
+            self.broken(Fault::Order, member, &format!("event {from} came after {}", member.seq));
+            // Said once; what follows is judged from here.
+            member.seq = from.saturating_sub(1);
+        }
+        true
+    }
+
+    /// Applies events; live ones are timed.
+    fn apply(&self, member: &mut Member, events: Records<'_>, live_us: Option<u64>) {
+        let mut log = self.logs[self.log_of(member)].borrow_mut();
+        let mut tally = self.tally.borrow_mut();
+        let before = log.top();
+        let mut count = 0;
+        for record in events.iter() {
+            count += 1;
+            if record.seq != member.seq + 1 {
+                self.broken(Fault::Order, member, &format!("event {} came after {}", record.seq, member.seq));
+            }
+            member.seq = record.seq;
+            if let Err(how) = log.saw(&record, self.job.run) {
+                self.broken(Fault::Agreement, member, &how);
+            }
+            if let Some(now_us) = live_us {
+                self.time(&mut tally, member, record.client, record.n, now_us);
+            }
+            if let Some(replica) = &mut member.replica {
+                replica.push(record.bytes, record.whole);
+            }
+        }
+        if count != events.len() {
+            self.broken(Fault::Frames, member, "an event could not be read");
+        }
+        if log.top() > before {
+            self.rose(member.client.room, log.top());
+        }
+        self.deliveries.set(self.deliveries.get() + count);
+    }
+
+    fn apply_json(&self, member: &mut Member, events: &[JsonEvent], live_us: Option<u64>) {
+        let mut log = self.logs[self.log_of(member)].borrow_mut();
+        let mut tally = self.tally.borrow_mut();
+        for event in events {
+            if event.seq != member.seq + 1 {
+                self.broken(Fault::Order, member, &format!("event {} came after {}", event.seq, member.seq));
+            }
+            member.seq = event.seq;
+            log.saw_number(event.seq);
+            if let Some(now_us) = live_us {
+                self.time(&mut tally, member, event.client.map(|id| id.as_u128()), event.n, now_us);
+            }
+        }
+        self.rose(member.client.room, log.top());
+        self.deliveries.set(self.deliveries.get() + events.len() as u64);
+    }
+
+    /// Times a delivery from when its author was due, which the command's number says.
+    fn time(&self, tally: &mut super::tally::Tally, member: &Member, client: Option<u128>, n: Option<u64>, now_us: u64) {
+        match (client, n) {
+            (Some(client), Some(n)) if is_of_run(client, self.job.run) => {
+                // What a slow reader gets late is not the server's latency.
+                if self.reads(member) { tally.delivery(n, now_us) } else { tally.delivery_untimed(now_us) }
+            }
+            _ => tally.delivery_untimed(now_us),
+        }
+    }
+
+    fn entering(&self, member: &mut Member, epoch: u64, seq: u64) {
+        if epoch < member.epoch || seq < member.seq {
+            self.broken(Fault::Order, member, &format!("`joined` goes back: from {}/{} to {epoch}/{seq}", member.epoch, member.seq));
+            member.seq = member.seq.min(seq);
+        }
+        member.epoch = epoch;
+    }
+
+    fn entered(&self, member: &mut Member, epoch: u64, whole: bool, now_us: u64) {
+        member.epoch = epoch;
+        member.failures = 0;
+        let was_in = member.place == Place::In;
+        member.place = Place::In;
+        self.rose(member.client.room, member.seq);
+        {
+            let mut tally = self.tally.borrow_mut();
+            let sheet = tally.at(member.since_us);
+            if was_in {
+                sheet.counters.resyncs += u64::from(whole);
+            } else if member.joined {
+                sheet.counters.resumes += 1;
+                sheet.resume.note(now_us.saturating_sub(member.since_us));
+                tally.now.counters.resumes += 1;
+            } else {
+                sheet.counters.joins += 1;
+                sheet.join.note(now_us.saturating_sub(member.since_us));
+                tally.now.counters.joins += 1;
+            }
+        }
+        if !was_in {
+            self.came(member, now_us);
+        }
+        member.joined = true;
+        member.send_waiting(now_us);
+    }
+
+    fn ack(&self, member: &mut Member, n: u64, seq: u64, repeated: bool, now_us: u64) {
+        let Some(index) = member.waiting.iter().position(|waiting| waiting.n == n) else {
+            self.broken(Fault::Answers, member, &format!("an `ack` of command {n}, which was not waiting for one"));
+            return;
+        };
+        let waiting = &mut member.waiting[index];
+        let (due_us, sent_us) = (waiting.due_us, waiting.sent_us);
+        waiting.answers += 1;
+        waiting.applied += u32::from(!repeated);
+        let before = std::mem::replace(&mut waiting.outcome, Outcome::Acked { seq });
+        let (excess, twice, done) = (waiting.answers > waiting.sendings, waiting.applied > 1, waiting.answers >= waiting.sendings);
+        if let Some(claim) = waiting.claim {
+            member.claim = Some(claim);
+        }
+        if done {
+            member.waiting.remove(index);
+        }
+        if excess {
+            self.broken(Fault::Answers, member, &format!("command {n} was answered more often than it was sent"));
+        }
+        if twice {
+            self.broken(Fault::Answers, member, &format!("command {n} was applied by two sendings"));
+        }
+        if let Outcome::Acked { seq: before } = before {
+            if before != seq {
+                self.broken(Fault::Answers, member, &format!("command {n} was acknowledged at {before} and at {seq}"));
+            }
+            return;
+        }
+        self.tally.borrow_mut().ack(due_us, sent_us, now_us);
+        self.acked.set(self.acked.get() + 1);
+        // Answers stand behind the events that they are about.
+        if member.place == Place::In && member.seq < seq && self.reads(member) {
+            self.broken(Fault::Durability, member, &format!("command {n} was acknowledged at {seq} before that event was there"));
+        }
+        let author = self.logs[self.log_of(member)].borrow().author(seq);
+        match author {
+            Some(author) if author == (member.client.index, n) => {}
+            Some(_) => self.broken(Fault::Durability, member, &format!("event {seq} is another's, but command {n} was acknowledged there")),
+            None => member.unseen.push((n, seq)),
+        }
+    }
+
+    fn rejected(self: &Rc<Self>, slot: u32, member: &mut Member, n: u64, code: &str, retry_after_ms: Option<u64>) {
+        let Some(index) = member.waiting.iter().position(|waiting| waiting.n == n) else {
+            self.broken(Fault::Answers, member, &format!("command {n} was refused ({code}), but was not waiting"));
+            return;
+        };
+        let waiting: &mut Waiting = &mut member.waiting[index];
+        waiting.answers += 1;
+        if waiting.answers > waiting.sendings {
+            self.broken(Fault::Answers, member, &format!("command {n} was answered more often than it was sent"));
+            return;
+        }
+        let waiting = &mut member.waiting[index];
+        let again = matches!(code, "retry" | "restarting" | "moved" | "overloaded" | "rate_limited");
+        let due_us = waiting.due_us;
+        if again {
+            if waiting.outcome == Outcome::None {
+                self.later(slot, n, retry_after_ms.unwrap_or(AGAIN_MS));
+            }
+            self.tally.borrow_mut().at(due_us).counters.rejections += 1;
+            return;
+        }
+        if waiting.outcome == Outcome::None {
+            waiting.outcome = Outcome::Refused;
+            self.tally.borrow_mut().at(due_us).counters.rejections += 1;
+            self.refused(code);
+        }
+        if waiting.answers >= waiting.sendings {
+            member.waiting.remove(index);
+        }
+    }
+
+    fn left(&self, member: &mut Member, code: &str) -> Then {
+        self.checked(Fault::Membership, 1);
+        if member.client.doomed {
+            if code != "removed" {
+                self.broken(Fault::Membership, member, &format!("a removed member was told `{code}`"));
+            }
+            member.place = Place::Gone;
+            // Stays to see that nothing more comes.
+            return Then::ReadOn;
+        }
+        if matches!(code, "removed" | "room_deleted") {
+            self.broken(Fault::Membership, member, &format!("a member was told `{code}`, but nobody removed it"));
+        }
+        Then::Close
+    }
+
+    /// Notes that something did not hold.
+    pub(crate) fn broken(&self, fault: Fault, member: &Member, how: &str) {
+        let codec = if member.codec == Codec::Json { " (JSON)" } else { "" };
+        let how = format!("client {}{codec} in room {}: {how}", member.client.index, member.room);
+        self.verified.borrow_mut().broken(fault, how);
+    }
+
+    pub(crate) fn checked(&self, fault: Fault, count: u64) {
+        self.verified.borrow_mut().checked(fault, count);
+    }
+}

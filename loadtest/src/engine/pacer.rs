@@ -1,0 +1,194 @@
+//! The schedule: when each client does what, whatever comes back.
+//!
+//! A thread of its own, because the timers of tokio are a millisecond coarse, which is more than a delivery takes. Everything that is due by the
+//! time that the thread wakes goes to the sockets' threads in one batch each.
+
+use super::clock::Clock;
+use crate::scenario::Pace;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Something is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) slot: u32,
+    pub(crate) what: What,
+    pub(crate) at_us: u64,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum What {
+    /// The persona's act of this index.
+    Act(u8),
+    /// Connect for the first time.
+    Arrive,
+    /// Drop the socket and come back after so long.
+    Drop { away_us: u64 },
+    /// The same, together with many others, at the beginning of this phase.
+    Storm { phase: u16, away_us: u64 },
+}
+
+/// Something that happens once or again and again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    pub(crate) shard: usize,
+    pub(crate) slot: u32,
+    pub(crate) what: What,
+    pub(crate) first_us: u64,
+    /// At rate 1; none for what happens once.
+    pub(crate) interval_us: Option<u64>,
+    pub(crate) pace: Pace,
+    /// How often at most; 0: always.
+    pub(crate) times: u32,
+    pub(crate) random: u64,
+}
+
+/// When phases begin, how fast everything goes in them, and when the last one ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline {
+    pub(crate) phases: Vec<(u64, f64)>,
+    pub(crate) end_us: u64,
+}
+
+impl Timeline {
+    /// When the next one comes that is `interval` behind `at` at rate 1: a share of the interval passes in each phase, as fast as the phase goes.
+    fn after(&self, mut at: u64, interval_us: u64) -> Option<u64> {
+        #[expect(clippy::cast_precision_loss, reason = "intervals are far below 2^52 us")]
+        let mut left = interval_us as f64;
+        let mut index = self.phases.iter().take_while(|(start, _)| *start <= at).count().saturating_sub(1);
+        loop {
+            let (_, rate) = self.phases.get(index)?;
+            let until = self.phases.get(index + 1).map_or(self.end_us, |(start, _)| *start);
+            #[expect(clippy::cast_precision_loss, reason = "the length of a phase")]
+            let passes = until.saturating_sub(at) as f64 * rate;
+            if passes > left {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and less than the phase's length")]
+                return Some(at + (left / rate).round().max(1.0) as u64);
+            }
+            left -= passes;
+            at = until;
+            index += 1;
+        }
+    }
+}
+
+/// Numbers that look random; the same seed gives the same ones.
+pub(crate) fn next_random(state: &mut u64) -> u64 {
+    // splitmix64: every seed will do.
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// Between 0 and 1.
+pub(crate) fn share(state: &mut u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+    let top = (next_random(state) >> 11) as f64;
+    top / 9_007_199_254_740_992.0
+}
+
+/// All that is to come, the earliest first.
+pub(crate) struct Schedule {
+    timeline: Timeline,
+    sources: Vec<Source>,
+    heap: BinaryHeap<Reverse<(u64, u32)>>,
+}
+
+impl Schedule {
+    pub(crate) fn new(timeline: Timeline, sources: Vec<Source>) -> Self {
+        let end = timeline.end_us;
+        let heap = (0..).zip(&sources).filter(|(_, source)| source.first_us < end).map(|(index, source)| Reverse((source.first_us, index)));
+        Self { heap: heap.collect(), timeline, sources }
+    }
+
+    /// When the next is due.
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Takes the next one.
+    pub(crate) fn pop(&mut self) -> Option<(usize, Due)> {
+        let Reverse((at_us, index)) = self.heap.pop()?;
+        let source = self.sources.get_mut(index as usize)?;
+        if let Some(interval) = source.interval_us {
+            let ended = source.times == 1;
+            source.times = source.times.saturating_sub(1);
+            let interval = match source.pace {
+                Pace::Even | Pace::Together => interval,
+                Pace::Poisson => exponential(&mut source.random, interval),
+            };
+            if let Some(next) = self.timeline.after(at_us, interval).filter(|next| !ended && *next < self.timeline.end_us) {
+                self.heap.push(Reverse((next, index)));
+            }
+        }
+        Some((source.shard, Due { slot: source.slot, what: source.what, at_us }))
+    }
+}
+
+/// An interval as it is between events that do not know of each other, with this mean.
+pub(crate) fn exponential(random: &mut u64, mean_us: u64) -> u64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive; at most 40 times the mean"
+    )]
+    let interval = (mean_us as f64 * -(1.0 - share(random)).ln()) as u64;
+    interval.max(1)
+}
+
+/// Hands out what is due until nothing is left. Blocks its thread.
+pub(crate) fn run(mut schedule: Schedule, clock: Clock, shards: &[mpsc::Sender<Vec<Due>>]) {
+    let mut batches: Vec<Vec<Due>> = vec![Vec::new(); shards.len()];
+    while let Some(next) = schedule.next_us() {
+        let now = clock.now_us();
+        if next > now {
+            std::thread::sleep(Duration::from_micros(next - now));
+            continue;
+        }
+        while schedule.next_us().is_some_and(|next| next <= now)
+            && let Some((shard, due)) = schedule.pop()
+        {
+            batches[shard].push(due);
+        }
+        for (batch, shard) in batches.iter_mut().zip(shards) {
+            if !batch.is_empty() && shard.blocking_send(std::mem::take(batch)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(timeline: Timeline, source: Source) -> Vec<u64> {
+        let mut schedule = Schedule::new(timeline, vec![source]);
+        std::iter::from_fn(|| schedule.pop()).map(|(_, due)| due.at_us).collect()
+    }
+
+    const SOURCE: Source =
+        Source { shard: 0, slot: 0, what: What::Act(0), first_us: 1_000, interval_us: Some(100), pace: Pace::Even, times: 0, random: 1 };
+
+    #[test]
+    fn phases_change_the_rate_and_nothing_comes_after_the_end() {
+        let timeline = Timeline { phases: vec![(1_000, 1.0), (1_250, 0.0), (2_000, 2.0)], end_us: 2_150 };
+        assert_eq!(times(timeline.clone(), SOURCE), [1_000, 1_100, 1_200, 2_025, 2_075, 2_125]);
+        assert_eq!(times(timeline.clone(), Source { times: 2, ..SOURCE }), [1_000, 1_100]);
+        assert_eq!(times(timeline.clone(), Source { interval_us: None, ..SOURCE }), [1_000]);
+        assert_eq!(times(timeline, Source { first_us: 2_150, ..SOURCE }), [0_u64; 0]);
+    }
+
+    #[test]
+    fn poisson_has_the_rate_that_was_asked_for() {
+        let timeline = Timeline { phases: vec![(1_000, 1.0)], end_us: 1_001_000 };
+        let count = times(timeline, Source { pace: Pace::Poisson, ..SOURCE }).len();
+        assert!((9_600..10_400).contains(&count), "{count}");
+    }
+}

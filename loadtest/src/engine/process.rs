@@ -1,0 +1,343 @@
+//! All of a job's threads, from the first socket to the last check.
+
+use super::clock::Clock;
+use super::harvest::{Fault, Harvest, RoomLog};
+use super::job::Job;
+use super::member::{Outcome, Place};
+use super::pacer::{Due, Schedule, Source, Timeline, What, exponential, next_random, share};
+use super::shard::{Common, Shard};
+use super::tally::Tick;
+use crate::scenario::Pace;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Between two looks at whether everything has come to rest.
+const LOOK: Duration = Duration::from_millis(20);
+/// Batches of the schedule that may wait for a thread.
+const BATCHES_MAX: usize = 4_096;
+
+/// What a process is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// The first phase begins then.
+    Go { at_us: u64 },
+    /// The server has each room at this seq.
+    Finish { tops: Vec<u64> },
+}
+
+/// What a process says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// So many of its clients are in.
+    Arriving(u64),
+    /// All who come before the first phase are in, or cannot be.
+    Ready,
+    Tick(Box<Tick>),
+    /// Everything has come to rest, or will not; the newest seq of each room that was seen.
+    Quiet {
+        tops: Vec<u64>,
+    },
+    Done(Box<Harvest>),
+}
+
+/// What a thread says.
+enum Said {
+    Tick(Box<Tick>),
+    Quiet,
+    Done(Box<Harvest>),
+}
+
+/// Runs a job. Ends with [`Report::Done`], or when nobody gives orders any more.
+pub(crate) async fn run(job: Job, mut orders: mpsc::Receiver<Order>, reports: mpsc::Sender<Report>) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let job = Arc::new(job);
+    let common = Arc::new(Common { tops: job.rooms.iter().map(|_| AtomicU64::new(0)).collect(), settled: AtomicU64::new(0) });
+    let divided = divide(&job);
+    let (said_in, mut said) = mpsc::channel(64);
+    let mut threads = Vec::new();
+    for mine in &divided {
+        let (dues_in, dues) = mpsc::channel::<Vec<Due>>(BATCHES_MAX);
+        let (orders_in, orders) = mpsc::channel::<Order>(4);
+        let thread =
+            Thread { job: Arc::clone(&job), common: Arc::clone(&common), clock, mine: mine.clone(), dues, orders, said: said_in.clone() };
+        std::thread::Builder::new().name("sockets".into()).spawn(move || thread.run()).context("cannot start a thread")?;
+        threads.push((dues_in, orders_in));
+    }
+    drop(said_in);
+    let at_start = |client: &&super::job::Client| job.scenario.personas[usize::from(client.persona)].arrives == "start";
+    let expected = job.clients.iter().filter(at_start).count() as u64;
+    loop {
+        let settled = common.settled.load(Ordering::Relaxed);
+        if settled >= expected {
+            break;
+        }
+        sleep(LOOK).await;
+        reports.send(Report::Arriving(settled)).await?;
+    }
+    reports.send(Report::Ready).await?;
+    let mut quiet = 0;
+    let mut harvest = Harvest::default();
+    let mut done = 0;
+    loop {
+        tokio::select! {
+            order = orders.recv() => {
+                let Some(order) = order else { return Ok(()) };
+                for (_, thread) in &threads {
+                    thread.send(order.clone()).await.ok();
+                }
+                if let Order::Go { at_us } = order {
+                    let schedule = Schedule::new(timeline(&job, at_us), sources(&job, &divided, at_us));
+                    let dues: Vec<_> = threads.iter().map(|(dues, _)| dues.clone()).collect();
+                    std::thread::Builder::new().name("schedule".into()).spawn(move || super::pacer::run(schedule, clock, &dues))?;
+                }
+            }
+            said = said.recv() => match said.context("a thread of the generator ended early")? {
+                Said::Tick(tick) => reports.send(Report::Tick(tick)).await?,
+                Said::Quiet => {
+                    quiet += 1;
+                    if quiet == threads.len() {
+                        let tops = common.tops.iter().map(|top| top.load(Ordering::Relaxed)).collect();
+                        reports.send(Report::Quiet { tops }).await?;
+                    }
+                }
+                Said::Done(one) => {
+                    harvest.add(*one);
+                    done += 1;
+                    if done == threads.len() {
+                        reports.send(Report::Done(Box::new(harvest))).await?;
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Clients by thread: those of a room together, where there are enough rooms.
+fn divide(job: &Job) -> Vec<Vec<u32>> {
+    let threads = job.threads.max(1);
+    let mut divided = vec![Vec::new(); threads];
+    let rooms: std::collections::BTreeSet<u32> = job.clients.iter().map(|client| client.room).collect();
+    let place: HashMap<u32, usize> = rooms.iter().copied().zip(0..).collect();
+    for (slot, client) in (0..).zip(&job.clients) {
+        let thread = if rooms.len() >= threads { place.get(&client.room).copied().unwrap_or_default() } else { slot as usize };
+        divided[thread % threads].push(slot);
+    }
+    divided
+}
+
+/// When each phase begins.
+pub(crate) fn starts(job: &Job, at_us: u64) -> Vec<u64> {
+    let mut start = at_us;
+    let mut starts = vec![start];
+    for phase in &job.scenario.phases {
+        start += super::clock::micros(phase.length);
+        starts.push(start);
+    }
+    starts
+}
+
+fn timeline(job: &Job, at_us: u64) -> Timeline {
+    let starts = starts(job, at_us);
+    let phases = starts.iter().zip(&job.scenario.phases).map(|(start, phase)| (*start, phase.rate)).collect();
+    Timeline { phases, end_us: starts.last().copied().unwrap_or(at_us) }
+}
+
+/// Everything that will be due.
+fn sources(job: &Job, divided: &[Vec<u32>], at_us: u64) -> Vec<Source> {
+    let starts = starts(job, at_us);
+    let mut sources = Vec::new();
+    for (shard, mine) in divided.iter().enumerate() {
+        for (slot, index) in (0..).zip(mine) {
+            let client = &job.clients[*index as usize];
+            let persona = &job.scenario.personas[usize::from(client.persona)];
+            let mut random = job.run.wrapping_add(u64::from(client.index) << 8);
+            let once = Source { shard, slot, what: What::Arrive, first_us: 0, interval_us: None, pace: Pace::Even, times: 0, random: 0 };
+            let mut begins = at_us;
+            if let Some(phase) = job.scenario.phases.iter().position(|phase| phase.name == persona.arrives) {
+                let over = super::clock::micros(persona.arrives_over);
+                begins = starts[phase] + over * u64::from(client.place) / u64::from(client.of.max(1));
+                sources.push(Source { first_us: begins, ..once });
+            }
+            for (act, does) in (0..).zip(&persona.acts) {
+                let interval = super::clock::micros(does.interval(client.of)).max(1);
+                let first = match does.pace {
+                    Pace::Even => interval.saturating_mul(u64::from(client.place)) / u64::from(client.of.max(1)),
+                    Pace::Poisson => exponential(&mut random, interval),
+                    Pace::Together => 0,
+                };
+                let first_us = begins.saturating_add(first);
+                let random = next_random(&mut random);
+                sources.push(Source {
+                    what: What::Act(act),
+                    first_us,
+                    interval_us: Some(interval),
+                    pace: does.pace,
+                    times: does.times,
+                    random,
+                    ..once
+                });
+            }
+            if let Some(churn) = persona.churn {
+                let (every, away_us) = (super::clock::micros(churn.every).max(1), super::clock::micros(churn.away));
+                let first_us = begins + exponential(&mut random, every);
+                let random = next_random(&mut random);
+                sources.push(Source {
+                    what: What::Drop { away_us },
+                    first_us,
+                    interval_us: Some(every),
+                    pace: Pace::Poisson,
+                    random,
+                    ..once
+                });
+            }
+            for ((index, phase), start) in (0..).zip(&job.scenario.phases).zip(&starts) {
+                if let Some(storm) = phase.storm
+                    && share(&mut random) < storm.share
+                    && !client.doomed
+                {
+                    let away_us = super::clock::micros(storm.away);
+                    sources.push(Source { what: What::Storm { phase: index, away_us }, first_us: *start, ..once });
+                }
+            }
+        }
+    }
+    sources
+}
+
+/// One thread with sockets.
+struct Thread {
+    job: Arc<Job>,
+    common: Arc<Common>,
+    clock: Clock,
+    mine: Vec<u32>,
+    dues: mpsc::Receiver<Vec<Due>>,
+    orders: mpsc::Receiver<Order>,
+    said: mpsc::Sender<Said>,
+}
+
+impl Thread {
+    fn run(self) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().event_interval(61).build() {
+            Ok(runtime) => runtime,
+            // Without its answer the process ends with an error.
+            Err(_) => return,
+        };
+        tokio::task::LocalSet::new().block_on(&runtime, self.live());
+    }
+
+    async fn live(self) {
+        let Self { job, common, clock, mine, mut dues, mut orders, said } = self;
+        let shard = Shard::new(Arc::clone(&job), common, clock, &mine);
+        shard.arrive_at_start();
+        let Some(Order::Go { at_us }) = orders.recv().await else { return };
+        let starts = starts(&job, at_us);
+        shard.tally.borrow_mut().starts_us.clone_from(&starts);
+        let end_us = starts.last().copied().unwrap_or(at_us);
+        let doing = tokio::task::spawn_local({
+            let shard = Rc::clone(&shard);
+            async move {
+                while let Some(batch) = dues.recv().await {
+                    for due in batch {
+                        shard.due(due);
+                    }
+                }
+            }
+        });
+        let ticking = tokio::task::spawn_local(tick(Rc::clone(&shard), said.clone(), at_us));
+        let mut busy = (0.0, 0.0);
+        for ((index, phase), start) in job.scenario.phases.iter().enumerate().zip(&starts) {
+            sleep_until(clock.instant(*start)).await;
+            let before = thread_cpu_s();
+            sleep_until(clock.instant(starts[index + 1])).await;
+            if phase.measured {
+                busy.0 += thread_cpu_s() - before;
+                busy.1 += phase.length.as_secs_f64();
+            }
+        }
+        sleep_until(clock.instant(end_us)).await;
+        shard.wake_slow();
+        let limit = Instant::now() + job.scenario.limits.drain;
+        // What was due at the very end may still be on its way from the schedule.
+        sleep(LOOK).await;
+        while !shard.is_quiet() && Instant::now() < limit {
+            sleep(LOOK).await;
+        }
+        if said.send(Said::Quiet).await.is_err() {
+            return;
+        }
+        let Some(Order::Finish { tops }) = orders.recv().await else { return };
+        while !reached(&shard, &tops) && Instant::now() < limit {
+            sleep(LOOK).await;
+        }
+        super::verify::members(&shard, &tops);
+        super::verify::rooms(&shard).await;
+        doing.abort();
+        ticking.abort();
+        let last = shard.tick(0, clock.now_us());
+        said.send(Said::Tick(Box::new(Tick { second: u64::MAX, ..last }))).await.ok();
+        let harvest = gather(&shard, busy.0, if busy.1 > 0.0 { busy.0 / busy.1 } else { 0.0 });
+        said.send(Said::Done(Box::new(harvest))).await.ok();
+    }
+}
+
+async fn tick(shard: Rc<Shard>, said: mpsc::Sender<Said>, at_us: u64) {
+    // What happened before the first phase belongs to no second.
+    shard.tick(0, at_us);
+    for second in 0.. {
+        let end_us = at_us + (second + 1) * 1_000_000;
+        sleep_until(shard.clock.instant(end_us)).await;
+        let tick = shard.tick(second, end_us);
+        if said.send(Said::Tick(Box::new(tick))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether everybody who is in has come as far as the server.
+fn reached(shard: &Shard, tops: &[u64]) -> bool {
+    shard.members.iter().all(|member| {
+        let member = member.borrow();
+        member.place != Place::In || tops.get(member.client.room as usize).is_none_or(|top| member.seq >= *top)
+    })
+}
+
+fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest {
+    let rooms: Vec<u32> = {
+        let mut rooms: Vec<_> = shard.log_index.iter().map(|(room, index)| (*index, *room)).collect();
+        rooms.sort_unstable();
+        rooms.into_iter().map(|(_, room)| room).collect()
+    };
+    let logs = rooms.into_iter().zip(&shard.logs).map(|(room, log)| RoomLog { room, entries: log.take().into_entries() }).collect();
+    let mut verified = shard.verified.take();
+    verified.checked(Fault::Order, shard.deliveries.get());
+    verified.checked(Fault::Agreement, shard.deliveries.get());
+    verified.checked(Fault::Answers, shard.acked.get());
+    verified.checked(Fault::Durability, shard.acked.get());
+    let unanswered = |member: &std::cell::RefCell<super::member::Member>| {
+        member.borrow().waiting.iter().filter(|waiting| waiting.outcome == Outcome::None).count() as u64
+    };
+    Harvest {
+        sheets: shard.tally.borrow().sheets.clone(),
+        verified,
+        logs,
+        current_after_us: shard.current_after_us.take(),
+        absent: shard.members.iter().filter(|member| !member.borrow().joined).count() as u64,
+        unanswered: shard.members.iter().map(unanswered).sum(),
+        refusals: shard.refusals.take(),
+        busiest_thread_s,
+        busy_share,
+    }
+}
+
+/// CPU seconds of this thread so far; the generator is saturated when one of its threads is.
+fn thread_cpu_s() -> f64 {
+    crate::proc::cpu_s("/proc/thread-self/stat").unwrap_or_default()
+}

@@ -1,0 +1,154 @@
+//! One run of a scenario: accounts and rooms are made, clients are set to work, what came of it is judged.
+
+mod crew;
+mod journal;
+mod result;
+mod sample;
+mod setup;
+
+pub(crate) use crew::worker;
+
+use crate::engine::{Clock, Harvest, Order, Report, Tick};
+use crate::scenario::Scenario;
+use crate::target::Target;
+use anyhow::{Context, ensure};
+use crew::Crew;
+use sample::Samples;
+use setup::Setup;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+use tokio::time::timeout_at;
+use tripsync_loadtest::results::{RunResult, Second, ServerKind};
+
+/// Between the last client's arrival and the first phase.
+const BREATH_US: u64 = 500_000;
+/// Rooms whose position is asked over REST at the end.
+const TOPS_MAX: usize = 500;
+/// Longer than the drain, how long the end may take.
+const END_SLACK: Duration = Duration::from_secs(300);
+
+/// How a run is made, apart from what it does.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Processes that hold sockets; 1 is this one.
+    pub(crate) workers: u32,
+    /// Threads with sockets in each.
+    pub(crate) threads: usize,
+    pub(crate) sources: Vec<Ipv4Addr>,
+    /// The command line.
+    pub(crate) command: Vec<String>,
+}
+
+/// Who watches a run.
+pub(crate) trait Watch: Send {
+    /// A step before the first phase.
+    fn step(&mut self, what: &str);
+    /// A second has passed.
+    fn second(&mut self, second: &Second);
+}
+
+/// Runs a scenario against a target.
+///
+/// # Errors
+/// When it cannot be run: that is not a verdict on the server.
+pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options, watch: &mut dyn Watch) -> anyhow::Result<RunResult> {
+    let clock = Clock::start();
+    let run = clock.now_us();
+    let pid = target.pid();
+    let before = sample::resident(pid);
+    watch.step("making accounts and rooms");
+    let Setup { job, doomed } = setup::make(scenario, target, options, run).await.context("accounts and rooms could not be made")?;
+    let with_rooms = sample::resident(pid);
+    let mut crew = Crew::start(&job, options).await?;
+    watch.step(&format!("connecting {} clients", job.clients.len()));
+    crew.ready(watch).await?;
+    let with_sockets = sample::resident(pid);
+    let at_us = clock.now_us() + BREATH_US;
+    crew.tell(&Order::Go { at_us }).await?;
+    let starts = crate::engine::starts(&job, at_us);
+    let mut samples = Samples::start(clock, pid, crew.pids(), starts.clone());
+    let removing = remove(&doomed, target, clock, &starts);
+    tokio::pin!(removing);
+    let mut removed = false;
+    let (mut tops, mut quiet) = (vec![0; job.rooms.len()], 0);
+    let mut ticks: BTreeMap<u64, (usize, Tick)> = BTreeMap::new();
+    let mut seconds = Vec::new();
+    let end = clock.instant(starts.last().copied().unwrap_or(at_us)) + scenario.limits.drain + END_SLACK;
+    let mut harvest = Harvest::default();
+    let mut done = 0;
+    while done < crew.len() {
+        tokio::select! {
+            gone = &mut removing, if !removed => {
+                gone?;
+                removed = true;
+            }
+            () = samples.next() => {}
+            report = timeout_at(end, crew.report()) => match report.context("the generator did not come to an end")?? {
+                Report::Arriving(_) | Report::Ready => {}
+                Report::Tick(tick) => {
+                    let (count, merged) = ticks.entry(tick.second).or_default();
+                    *count += 1;
+                    merged.second = tick.second;
+                    merged.add(&tick);
+                    if *count == crew.len() * job.threads && tick.second != u64::MAX && let Some((_, tick)) = ticks.remove(&tick.second) {
+                        watch.second(&result::second(scenario, &starts, &tick, &samples));
+                        seconds.push(tick);
+                    }
+                }
+                Report::Quiet { tops: seen } => {
+                    for (top, seen) in tops.iter_mut().zip(seen) {
+                        *top = seen.max(*top);
+                    }
+                    quiet += 1;
+                    if quiet == crew.len() {
+                        samples.ended();
+                        watch.step("checking");
+                        journal::newest(&job, target, &mut tops, TOPS_MAX).await?;
+                        crew.tell(&Order::Finish { tops: tops.clone() }).await?;
+                    }
+                }
+                Report::Done(one) => {
+                    harvest.add(*one);
+                    done += 1;
+                }
+            }
+        }
+    }
+    if target.kind != ServerKind::Floor {
+        journal::compare(&job, target, &mut harvest).await?;
+    }
+    // Now every sample is there; what was shown may have missed the newest.
+    let series = seconds.iter().map(|tick| result::second(scenario, &starts, tick, &samples)).collect();
+    let sizes = result::Sizes { before, with_rooms, with_sockets };
+    Ok(result::result(scenario, target, options, &job, harvest, &samples, series, &sizes))
+}
+
+/// Removes those who are to be removed, when their phase begins.
+async fn remove(doomed: &[setup::Doomed], target: &Target, clock: Clock, starts: &[u64]) -> anyhow::Result<()> {
+    for setup::Doomed { phase, room, user, token } in doomed {
+        tokio::time::sleep_until(clock.instant(starts[*phase])).await;
+        target.rest.remove(token, *room, *user).await.context("a member could not be removed")?;
+    }
+    Ok(())
+}
+
+/// Descriptors that a process has beyond its sockets.
+const OTHER_DESCRIPTORS: u64 = 200;
+
+/// Says what to do when there are more sockets than descriptors.
+fn check_descriptors(clients: u64, workers: u32) -> anyhow::Result<()> {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let limit = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
+        .unwrap_or(u64::MAX);
+    let each = clients.div_ceil(u64::from(workers.max(1)));
+    ensure!(
+        each + OTHER_DESCRIPTORS <= limit,
+        "{clients} sockets in {workers} process(es) are more than the {limit} descriptors that one may have: use --workers {}",
+        clients.div_ceil(limit.saturating_sub(OTHER_DESCRIPTORS).max(1))
+    );
+    Ok(())
+}

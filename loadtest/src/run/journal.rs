@@ -1,0 +1,105 @@
+//! What the clients saw, held against what the server has stored, which its log tells over REST.
+
+use crate::engine::{Fault, Harvest, Job};
+use crate::rest::Logged;
+use crate::scenario::RoomKind;
+use crate::target::Target;
+use crate::wire::{client_index, is_of_run};
+use anyhow::Context;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tripsync_loadtest::results::ServerKind;
+
+/// Rooms that are asked about at once.
+const AT_ONCE: usize = 16;
+const PAGE: u32 = 100;
+
+const fn collection(kind: RoomKind) -> &'static str {
+    match kind {
+        RoomKind::Trip => "trips",
+        RoomKind::Pool => "pools",
+    }
+}
+
+/// Raises the positions of some rooms to what the server says.
+pub(super) async fn newest(job: &Job, target: &Target, tops: &mut [u64], most: usize) -> anyhow::Result<()> {
+    if target.kind == ServerKind::Floor {
+        return Ok(());
+    }
+    let step = job.rooms.len().div_ceil(most).max(1);
+    let mut asking = Vec::new();
+    for (index, room) in job.rooms.iter().enumerate().step_by(step) {
+        let token = &job.accounts[room.owner as usize].token;
+        asking.push(async move {
+            let (page, _) = target.rest.log(token, collection(room.kind), room.id, 1, None).await?;
+            anyhow::Ok((index, page.first().map_or(0, |newest| newest.seq)))
+        });
+    }
+    let found: Vec<(usize, u64)> = stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await?;
+    for (index, seq) in found {
+        tops[index] = tops[index].max(seq);
+    }
+    Ok(())
+}
+
+/// Compares event by event, for as many rooms as the scenario's bound allows.
+pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -> anyhow::Result<()> {
+    let mut left = job.scenario.limits.history_events;
+    let mut asking = Vec::new();
+    for log in &harvest.logs {
+        let events = log.entries.len() as u64;
+        if events > left && !asking.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(events);
+        let room = &job.rooms[log.room as usize];
+        let token = &job.accounts[room.owner as usize].token;
+        let index = log.room;
+        asking.push(async move { anyhow::Ok((index, history(target, token, room.kind, room.id).await?)) });
+    }
+    let found: Vec<(u32, Vec<Logged>)> =
+        stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await.context("the history could not be read")?;
+    for (room, history) in found {
+        let about = &job.rooms[room as usize];
+        let Some(log) = harvest.logs.iter().find(|log| log.room == room) else { continue };
+        let mut problems = Vec::new();
+        let mut missing: Vec<bool> = log.entries.iter().map(|entry| entry.client > 0).collect();
+        for logged in &history {
+            let Some(index) = logged.seq.checked_sub(1).and_then(|index| usize::try_from(index).ok()) else { continue };
+            let Some(entry) = log.entries.get(index) else {
+                problems.push(format!("room {}: event {} is stored, and no member got it", about.id, logged.seq));
+                continue;
+            };
+            missing[index] = false;
+            let stored = logged.client.filter(|client| is_of_run(client.as_u128(), job.run)).zip(logged.n);
+            let stored = stored.map(|(client, n)| (client_index(client.as_u128()) + 1, n));
+            // A pool's log names the command of an event only to those whom it concerns.
+            let told = stored.is_some() || about.kind == RoomKind::Trip;
+            if entry.client > 0 && told && stored != Some((entry.client, entry.n)) {
+                problems.push(format!("room {}: event {} is stored as another's command than members got", about.id, logged.seq));
+            }
+        }
+        // A pool's log leaves out what is not for its owner.
+        if about.kind == RoomKind::Trip {
+            let lost = (1..).zip(missing).filter(|(_, missing)| *missing);
+            problems.extend(lost.map(|(seq, _): (u64, bool)| format!("room {}: members got event {seq}, which is not stored", about.id)));
+        }
+        harvest.verified.checked(Fault::Durability, history.len() as u64);
+        for problem in problems {
+            harvest.verified.broken(Fault::Durability, problem);
+        }
+    }
+    Ok(())
+}
+
+async fn history(target: &Target, token: &str, kind: RoomKind, room: uuid::Uuid) -> anyhow::Result<Vec<Logged>> {
+    let mut all = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let (page, next) = target.rest.log(token, collection(kind), room, PAGE, cursor.as_deref()).await?;
+        all.extend(page);
+        if next.is_none() {
+            return Ok(all);
+        }
+        cursor = next;
+    }
+}

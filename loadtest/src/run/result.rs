@@ -1,0 +1,243 @@
+//! The result of a run and its verdict.
+
+use super::Options;
+use super::sample::{Sample, Samples};
+use crate::engine::{Fault, Harvest, Job, Sheet, Tick};
+use crate::scenario::Scenario;
+use crate::target::Target;
+use tripsync_domain::Timestamp;
+use tripsync_loadtest::results::metrics::number;
+use tripsync_loadtest::results::{
+    Check, Demand, Machine, Metrics, Outcome, Phase, RunResult, Scenario as About, Second, Server, ServerKind, Threshold, Verdict,
+};
+
+/// Resident memory of the server at its beginning, with the rooms, and with the sockets.
+pub(super) struct Sizes {
+    pub(super) before: Option<u64>,
+    pub(super) with_rooms: Option<u64>,
+    pub(super) with_sockets: Option<u64>,
+}
+
+/// One second for the series.
+pub(super) fn second(scenario: &Scenario, starts: &[u64], tick: &Tick, samples: &Samples) -> Second {
+    let end = samples.began_us() + (tick.second + 1) * 1_000_000;
+    let (now, before) = (samples.at(end), samples.at(end - 1_000_000));
+    let seconds = number(now.at_us.saturating_sub(before.at_us)) / 1e6;
+    let share = |now: f64, before: f64| if seconds > 0.0 { (now - before).max(0.0) / seconds } else { 0.0 };
+    let phase = starts.iter().take_while(|start| **start < end).count().checked_sub(1).and_then(|index| scenario.phases.get(index));
+    Second {
+        at_s: number(tick.second + 1),
+        phase: phase.map_or_else(|| "ending".to_owned(), |phase| phase.name.clone()),
+        commands_per_s: number(tick.counters.commands),
+        acks_per_s: number(tick.counters.acks),
+        deliveries_per_s: number(tick.counters.deliveries),
+        joins_per_s: number(tick.counters.joins + tick.counters.resumes),
+        ack_p50_ms: tick.ack.ms(0.5),
+        ack_p99_ms: tick.ack.ms(0.99),
+        delivery_p50_ms: tick.delivery.ms(0.5),
+        delivery_p99_ms: tick.delivery.ms(0.99),
+        lag_p99_ms: tick.lag.ms(0.99),
+        server_cpu_cores: now.server_cpu_s.zip(before.server_cpu_s).map(|(now, before)| share(now, before)),
+        generator_cpu_cores: share(now.own_cpu_s, before.own_cpu_s),
+        server_resident_bytes: now.resident,
+        sockets: tick.sockets,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that is known at the end comes together here, once")]
+pub(super) fn result(
+    scenario: &Scenario,
+    target: &Target,
+    options: &Options,
+    job: &Job,
+    harvest: Harvest,
+    samples: &Samples,
+    series: Vec<Second>,
+    sizes: &Sizes,
+) -> RunResult {
+    let phases = phases(scenario, job, &harvest, samples, sizes);
+    let mut result = RunResult {
+        started_at: Timestamp::from_ms(i64::try_from(job.run / 1_000).unwrap_or_default()).to_string(),
+        command: options.command.clone(),
+        scenario: About {
+            name: scenario.name.clone(),
+            description: scenario.about.clone(),
+            toml: toml::to_string(scenario).unwrap_or_default(),
+        },
+        machine: Machine::read(),
+        server: Server {
+            addresses: target.addresses.clone(),
+            database: target.database.clone(),
+            version: String::new(),
+            kind: target.kind,
+        },
+        phases,
+        series,
+        checks: checks(&harvest, target.kind),
+        ..RunResult::default()
+    };
+    let metrics = result.metrics();
+    result.thresholds = scenario
+        .thresholds
+        .iter()
+        .map(|threshold| match threshold.at_least {
+            Some(limit) => Threshold::judge(&threshold.metric, Demand::AtLeast, limit, &metrics),
+            None => Threshold::judge(&threshold.metric, Demand::AtMost, threshold.at_most.unwrap_or_default(), &metrics),
+        })
+        .collect();
+    result.outcome = outcome(scenario, &result, &harvest, &metrics);
+    result
+}
+
+fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, sizes: &Sizes) -> Vec<Phase> {
+    let starts = crate::engine::starts(job, samples.began_us());
+    let empty = Sheet::default();
+    let sheet = |index: usize| harvest.sheets.get(index).unwrap_or(&empty);
+    let sockets = job.clients.len() as u64 - harvest.absent;
+    let rooms = job.rooms.len() as u64;
+    let joining = sheet(0);
+    let mut phases = vec![Phase {
+        name: "joining".into(),
+        counters: joining.counters,
+        latencies: joining.latencies(),
+        server_resident_start_bytes: sizes.with_rooms,
+        server_resident_end_bytes: sizes.with_sockets,
+        sockets,
+        rooms,
+        ..Phase::default()
+    }];
+    let edges: Vec<Sample> = starts.iter().map(|start| samples.at(*start)).collect();
+    for (index, phase) in scenario.phases.iter().enumerate() {
+        let (from, to) = (edges[index], edges[index + 1]);
+        let sheet = sheet(index + 1);
+        let mut figures = Metrics::new();
+        if let Some(after) = harvest.current_after_us.get(&index) {
+            figures.insert("current_after_ms".into(), number(*after) / 1_000.0);
+            let came = sheet.counters.joins + sheet.counters.resumes;
+            figures.insert("came_in_per_s".into(), number(came) / (number(*after) / 1e6));
+        }
+        if phase.measured {
+            memory(&mut figures, sizes, sockets, rooms, to);
+            figures.insert("generator_busy_share".into(), harvest.busy_share);
+            figures.insert("unanswered".into(), number(harvest.unanswered));
+        }
+        phases.push(Phase {
+            name: phase.name.clone(),
+            measured: phase.measured,
+            seconds: number(to.at_us.saturating_sub(from.at_us)) / 1e6,
+            counters: sheet.counters,
+            latencies: sheet.latencies(),
+            server_cpu_s: to.server_cpu_s.zip(from.server_cpu_s).map(|(to, from)| to - from),
+            generator_cpu_s: to.own_cpu_s - from.own_cpu_s,
+            server_resident_start_bytes: from.resident,
+            server_resident_end_bytes: to.resident,
+            server_resident_peak_bytes: samples.peak(from.at_us, to.at_us),
+            sockets,
+            rooms,
+            figures,
+        });
+    }
+    let (from, to) = (edges.last().copied().unwrap_or_default(), samples.last());
+    let ending = sheet(scenario.phases.len() + 1);
+    phases.push(Phase {
+        name: "ending".into(),
+        seconds: number(to.at_us.saturating_sub(from.at_us)) / 1e6,
+        counters: ending.counters,
+        latencies: ending.latencies(),
+        server_cpu_s: to.server_cpu_s.zip(from.server_cpu_s).map(|(to, from)| to - from),
+        generator_cpu_s: to.own_cpu_s - from.own_cpu_s,
+        server_resident_start_bytes: from.resident,
+        server_resident_end_bytes: to.resident,
+        server_resident_peak_bytes: samples.peak(from.at_us, to.at_us),
+        sockets,
+        rooms,
+        ..Phase::default()
+    });
+    phases
+}
+
+/// What sockets and rooms cost in memory: the growth while they came, and while they stayed.
+fn memory(figures: &mut Metrics, sizes: &Sizes, sockets: u64, rooms: u64, end: Sample) {
+    let mut put = |name: &str, now: Option<u64>, before: Option<u64>, count: u64| {
+        if let (Some(now), Some(before), true) = (now, before, count > 0) {
+            figures.insert(name.to_owned(), number(now.saturating_sub(before)) / number(count));
+        }
+    };
+    put("resident_bytes_per_room", sizes.with_rooms, sizes.before, rooms);
+    put("resident_bytes_per_socket", end.resident, sizes.with_rooms, sockets);
+}
+
+/// Every promise that was looked at.
+fn checks(harvest: &Harvest, kind: ServerKind) -> Vec<Check> {
+    const ALL: [(Fault, &str, &str); 9] = [
+        (Fault::Order, "order", "every member gets every event once, in order, without a gap, and ends where the room is (deliveries)"),
+        (Fault::Agreement, "agreement", "all members get the same bytes for the same event (deliveries)"),
+        (Fault::Answers, "answers", "each sending is answered at most once, each command is applied once (commands)"),
+        (
+            Fault::Durability,
+            "journal",
+            "an acknowledged command is the event at its seq, for members and in the stored history (commands, events)",
+        ),
+        (Fault::Replicas, "replicas", "a replica built by the rules from the first event on equals what a newcomer is shown (replicas)"),
+        (Fault::Seats, "seats", "no pool has more seats taken than it has (pools)"),
+        (Fault::Presence, "presence", "at the end exactly those who are there are shown as present, with all their sockets (replicas)"),
+        (Fault::Membership, "membership", "who is removed is told and gets nothing more; nobody else is (members)"),
+        (Fault::Frames, "frames", "every frame can be read, and none of the client's is refused as nonsense (frames)"),
+    ];
+    let skips = |fault| match (kind, fault) {
+        (ServerKind::Floor, Fault::Replicas | Fault::Presence | Fault::Seats | Fault::Membership) => {
+            Some("the floor has no rules, presence or history".to_owned())
+        }
+        _ => None,
+    };
+    let check = |(fault, name, promise): (Fault, &str, &str)| {
+        let count = harvest.verified.of.get(&fault).cloned().unwrap_or_default();
+        let skipped = skips(fault).or_else(|| (count.checked + count.violations == 0).then(|| "nothing of the sort happened".to_owned()));
+        Check {
+            name: name.to_owned(),
+            promise: promise.to_owned(),
+            checked: count.checked,
+            violations: count.violations,
+            examples: count.examples,
+            skipped: skipped.filter(|_| count.violations == 0),
+        }
+    };
+    ALL.into_iter().map(check).collect()
+}
+
+fn outcome(scenario: &Scenario, result: &RunResult, harvest: &Harvest, metrics: &Metrics) -> Outcome {
+    let mut reasons = Vec::new();
+    let mut codes = vec![Verdict::Good];
+    for check in result.checks.iter().filter(|check| check.violations > 0) {
+        codes.push(Verdict::Incorrect);
+        let example = check.examples.first().map_or("", String::as_str);
+        reasons.push(format!("{}: {} violations, such as: {example}", check.name, check.violations));
+    }
+    if let Some(lag) = metrics.get("lag_p99_ms").filter(|lag| **lag > scenario.limits.lag_p99_ms) {
+        codes.push(Verdict::Saturated);
+        reasons.push(format!("the generator was late: p99 of its lag is {lag:.1} ms, the bound {} ms", scenario.limits.lag_p99_ms));
+    }
+    if harvest.busy_share > scenario.limits.busy_share {
+        codes.push(Verdict::Saturated);
+        reasons.push(format!(
+            "a thread of the generator was busy for {:.0} % of the time: use more --threads or --workers",
+            harvest.busy_share * 100.0
+        ));
+    }
+    if harvest.unanswered > 0 {
+        codes.push(Verdict::ThresholdMissed);
+        reasons.push(format!("{} commands had no answer {:?} after the end", harvest.unanswered, scenario.limits.drain));
+    }
+    if harvest.absent > 0 {
+        codes.push(Verdict::ThresholdMissed);
+        reasons.push(format!("{} clients never got in", harvest.absent));
+    }
+    for threshold in result.thresholds.iter().filter(|threshold| !threshold.met) {
+        codes.push(Verdict::ThresholdMissed);
+        let sign = if threshold.demand == Demand::AtMost { "at most" } else { "at least" };
+        let value = threshold.value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.2}"));
+        reasons.push(format!("{} is {value}, and should be {sign} {}", threshold.metric, threshold.limit));
+    }
+    let exit_code = codes.into_iter().max_by_key(|code| code.severity()).unwrap_or_default();
+    Outcome { exit_code, reasons }
+}

@@ -1,0 +1,114 @@
+//! What a client does, and how often.
+
+use super::humane;
+use anyhow::ensure;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Something that is done again and again, whatever comes back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    /// What, by weight: `{ chat = 3, edit = 1 }`.
+    pub(crate) mix: BTreeMap<Mix, u32>,
+    /// Time between two of one client.
+    #[serde(default, with = "optional", skip_serializing_if = "Option::is_none")]
+    pub(crate) every: Option<Duration>,
+    /// Instead: how many per second, over all clients of the persona.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) per_second: Option<f64>,
+    #[serde(default)]
+    pub(crate) pace: Pace,
+    /// Length of a text.
+    #[serde(default = "text_bytes")]
+    pub(crate) payload: u32,
+    /// Only so often per client; 0: as long as the run lasts.
+    #[serde(default)]
+    pub(crate) times: u32,
+}
+
+const fn text_bytes() -> u32 {
+    100
+}
+
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mix {
+    /// Says something in a trip.
+    Chat,
+    /// Changes the title of an activity.
+    Edit,
+    /// Changes the notes of an activity.
+    Notes,
+    /// Adds an activity.
+    Add,
+    /// Moves an activity to another day.
+    Move,
+    /// Adds a place.
+    Place,
+    /// Notes how far it has read.
+    Read,
+    /// Says where it looks or what it edits.
+    Presence,
+    /// Asks for a seat of a pool.
+    Claim,
+    /// Asks for a seat, and waits in line when there is none.
+    Queue,
+    /// Gives the claim back.
+    Withdraw,
+}
+
+/// How the times lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pace {
+    /// At equal distances; clients start apart from each other.
+    #[default]
+    Even,
+    /// As people do who do not know of each other (exponential distances).
+    Poisson,
+    /// All clients at the same moments.
+    Together,
+}
+
+impl Act {
+    /// The time between two of one client, when there are so many.
+    pub(crate) fn interval(&self, clients: u32) -> Duration {
+        match (self.every, self.per_second) {
+            (Some(every), _) => every,
+            (None, Some(rate)) if rate > 0.0 => Duration::from_secs_f64((f64::from(clients.max(1)) / rate).min(1e9)),
+            (None, _) => Duration::from_secs(1_000_000_000),
+        }
+    }
+
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.mix.values().any(|weight| *weight > 0), "`mix` needs something with a weight above 0");
+        ensure!(self.every.is_some() != self.per_second.is_some(), "an act needs either `every` or `per_second`");
+        ensure!(self.every.is_none_or(|every| every >= Duration::from_micros(100)), "`every` is at least 0.1 ms");
+        ensure!(self.per_second.is_none_or(|rate| rate.is_finite() && rate >= 0.0), "`per_second` is 0 or more");
+        ensure!((1..=3_900).contains(&self.payload), "`payload` is between 1 and 3900 bytes");
+        Ok(())
+    }
+}
+
+/// A length of time that may be missing.
+mod optional {
+    use super::humane;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::time::Duration;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(length: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match length {
+            Some(length) => humane::serialize(length, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| humane::parse(&text)).transpose().map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,46 @@
+use super::change::rate_of;
+use super::*;
+
+#[test]
+fn every_builtin_scenario_can_be_read_and_is_called_as_it_is() {
+    for (name, _) in BUILTIN {
+        let scenario = builtin(name).unwrap_or_else(|error| panic!("{error:#}"));
+        assert_eq!(scenario.name, name);
+        let again = Scenario::parse(&toml::to_string(&scenario).unwrap()).unwrap();
+        assert_eq!(
+            toml::to_string(&again).unwrap(),
+            toml::to_string(&scenario).unwrap(),
+            "{name}: what is kept in the result runs the same"
+        );
+    }
+}
+
+#[test]
+fn flags_change_size_and_rate() {
+    let mut scenario = builtin("fan-out").unwrap();
+    let changes =
+        Changes { rooms: Some(7), members: Some(30), per_second: Some(70.0), seconds: Some(1.5), payload: Some(9), ..Changes::default() };
+    changes.apply(&mut scenario).unwrap();
+    assert_eq!((scenario.clients(), scenario.personas[1].per_room), (210, 29));
+    assert!((rate_of(&scenario) - 70.0).abs() < 1e-6);
+    assert_eq!(scenario.phases[1].length, Duration::from_millis(1_500));
+    assert_eq!(scenario.personas[0].acts[0].payload, 9);
+    assert!(Changes { members: Some(0), ..Changes::default() }.apply(&mut scenario).is_err());
+}
+
+#[test]
+fn what_cannot_be_run_is_refused() {
+    let good = include_str!("../../scenarios/fan-out.toml");
+    for (from, to, says) in [
+        ("measured = true", "", "measured"),
+        ("per_second = 1000", "per_second = 1000, every = \"1s\"", "either"),
+        ("per_room = 9", "per_room = 9\nrooms = \"elsewhere\"", "elsewhere"),
+        ("per_room = 9", "per_room = 9\narrives = \"never\"", "never"),
+        ("at_most = 50", "", "at_most"),
+        ("length = \"3s\"", "length = \"3\"", "unit"),
+        ("count = 100", "count = 100\nsurprise = 1", "surprise"),
+    ] {
+        let error = Scenario::parse(&good.replacen(from, to, 1)).unwrap_err();
+        assert!(format!("{error:#}").contains(says), "{to}: {error:#}");
+    }
+}
