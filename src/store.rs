@@ -175,10 +175,13 @@ macro_rules! db_write {
                 let $pool = pool;
                 $body
             }
-            $crate::store::Db::Sqlite(db) => {
-                let $pool = db.writer();
-                $body
-            }
+            $crate::store::Db::Sqlite(db) => match db.turn().await {
+                Ok(_turn) => {
+                    let $pool = db.writer();
+                    $body
+                }
+                Err(error) => Err(error),
+            },
         }
     };
 }
@@ -201,6 +204,7 @@ macro_rules! db_tx {
                 out
             }
             $crate::store::Db::Sqlite(db) => {
+                let _turn = db.turn().await?;
                 let mut transaction = db.writer().begin_with("BEGIN IMMEDIATE").await?;
                 let out = {
                     let $tx = &mut *transaction;

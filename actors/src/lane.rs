@@ -67,10 +67,11 @@ async fn run(journal: Arc<dyn Journal>, mut jobs: mpsc::Receiver<Job>, batch_max
         }
         earliest = Instant::now() + spacing;
         let (appends, done): (Vec<_>, Vec<_>) = queued.drain(..).map(|job| (job.append, job.done)).unzip();
-        metrics::histogram!("tripsync_journal_batch_rooms").record(f64::from(u32::try_from(appends.len()).unwrap_or(u32::MAX)));
+        let rooms = appends.len();
+        metrics::histogram!("tripsync_journal_batch_rooms").record(f64::from(u32::try_from(rooms).unwrap_or(u32::MAX)));
         let started = Instant::now();
         // A defect in a journal must not end the lane, which would leave its rooms waiting for ever.
-        match caught(journal.append(&appends)).await {
+        match caught(journal.append(appends.into())).await {
             Ok(results) => {
                 metrics::histogram!("tripsync_journal_commit_seconds").record(started.elapsed().as_secs_f64());
                 let mut results = results.into_iter();
@@ -80,7 +81,7 @@ async fn run(journal: Arc<dyn Journal>, mut jobs: mpsc::Receiver<Job>, batch_max
             }
             Err(error) => {
                 metrics::counter!("tripsync_journal_failures_total").increment(1);
-                tracing::warn!(error = %crate::error_chain(&error), rooms = appends.len(), "an append failed, its outcome is unknown");
+                tracing::warn!(error = %crate::error_chain(&error), rooms, "an append failed, its outcome is unknown");
                 for done in done {
                     done(None);
                 }

@@ -3,6 +3,7 @@
 use crate::frame::Frame;
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::sync::Arc;
 use thiserror::Error;
 use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Projection, Quota, RoomId, Seq, Timestamp, UserCard, UserId};
 
@@ -53,7 +54,7 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`JournalError::Unavailable`]: the outcome of the whole batch is unknown, each append may or may not have happened.
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Result<(), Refusal>>, JournalError>;
+    async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError>;
 
     /// Records with `after < seq <= up_to`, in order, at most `limit` of them.
     ///

@@ -18,7 +18,6 @@ mod sqlite;
 use super::{Db, StoreError};
 use crate::{db_read, db_tx, db_write};
 use async_trait::async_trait;
-use batch::Part;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -65,6 +64,9 @@ enum Appender {
 /// What became of a round: the rooms that were refused, and why.
 type Refused = HashMap<RoomId, Refusal>;
 
+/// What became of a batch: an entry per append, in order.
+type Results = Vec<Result<(), Refusal>>;
+
 impl DbJournal {
     /// A journal on a migrated database. Connects nothing yet.
     #[must_use]
@@ -94,15 +96,7 @@ impl DbJournal {
     pub async fn close(&self) {
         match &self.appender {
             Appender::Postgres(appender) => appender.close().await,
-            Appender::Sqlite(_) => {}
-        }
-    }
-
-    async fn append_round(&self, parts: &[Part<'_>]) -> Result<Refused, StoreError> {
-        let deadline = tokio::time::Instant::now() + self.options.append_patience;
-        match &self.appender {
-            Appender::Postgres(appender) => appender.append(parts, deadline).await,
-            Appender::Sqlite(appender) => appender.append(parts, deadline).await,
+            Appender::Sqlite(appender) => appender.close().await,
         }
     }
 
@@ -224,21 +218,18 @@ impl Journal for DbJournal {
         self.patiently(self.open_room(room, node)).await
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Result<(), Refusal>>, JournalError> {
-        let mut results = vec![Ok(()); batch.len()];
-        for round in batch::rounds(batch, &mut results) {
-            let refused = self.append_round(&round).await.map_err(meaning)?;
-            for part in &round {
-                if let (Some(why), Some(result)) = (refused.get(&part.append.room), results.get_mut(part.index)) {
-                    *result = Err(*why);
-                }
-            }
-        }
+    async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
+        let deadline = tokio::time::Instant::now() + self.options.append_patience;
         let leaves_task = |part: &Append| part.projections.iter().any(|projection| matches!(projection, Projection::Task { .. }));
-        if batch.iter().any(leaves_task) {
+        let leaves_tasks = batch.iter().any(leaves_task);
+        let results = match &self.appender {
+            Appender::Postgres(appender) => appender.append(&batch, deadline).await,
+            Appender::Sqlite(appender) => appender.append(batch, deadline).await,
+        };
+        if leaves_tasks {
             self.tasks.notify_one();
         }
-        Ok(results)
+        results.map_err(meaning)
     }
 
     async fn read(&self, room: RoomId, after: Seq, up_to: Seq, limit: u32) -> Result<Vec<Stored>, JournalError> {

@@ -25,7 +25,10 @@ impl Db {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(pool) => POSTGRES.run(pool).await,
-            Self::Sqlite(db) => SQLITE.run(db.writer()).await,
+            Self::Sqlite(db) => {
+                let _turn = db.turn().await?;
+                SQLITE.run(db.writer()).await
+            }
         }
         .map_err(meaning)
     }
@@ -42,6 +45,7 @@ impl Db {
                 (&POSTGRES, connection.list_applied_migrations(&POSTGRES.table_name).await.map_err(meaning)?)
             }
             Self::Sqlite(db) => {
+                let _turn = db.turn().await?;
                 let mut connection = db.writer().acquire().await?;
                 connection.ensure_migrations_table(&SQLITE.table_name).await.map_err(meaning)?;
                 (&SQLITE, connection.list_applied_migrations(&SQLITE.table_name).await.map_err(meaning)?)

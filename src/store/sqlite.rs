@@ -4,23 +4,47 @@ use super::{DbOptions, StoreError};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a statement waits for another process (a backup, the `sqlite3` shell) to release its lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A SQLite file: one connection that writes, several that read.
 ///
-/// SQLite allows one writer at a time. With a single writing connection callers queue in the pool, fairly and without
+/// SQLite allows one writer at a time. Whoever writes takes a [turn](Self::turn), so callers queue fairly and without
 /// `SQLITE_BUSY`; readers see the last commit and never wait for the writer (WAL).
 #[derive(Debug, Clone)]
 pub struct SqliteDb {
+    path: Arc<Path>,
+    turns: Arc<Semaphore>,
+    acquire_timeout: Duration,
     writer: SqlitePool,
     reader: SqlitePool,
 }
 
 impl SqliteDb {
-    /// The pool with the only writing connection. Transactions on it begin with `BEGIN IMMEDIATE`.
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for the turn to write, and has it until the result is dropped. The journal writes through a connection of its own, so
+    /// the place in a pool is no turn.
+    ///
+    /// # Errors
+    /// [`sqlx::Error::PoolTimedOut`] when the turn does not come within the time for a free connection.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        match tokio::time::timeout(self.acquire_timeout, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) => Err(sqlx::Error::PoolClosed),
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    /// The pool with the writing connection, for whoever has the [turn](Self::turn). Transactions on it begin with `BEGIN IMMEDIATE`.
     #[must_use]
     pub const fn writer(&self) -> &SqlitePool {
         &self.writer
@@ -74,7 +98,7 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<SqliteDb, 
         .after_connect(|connection, _| Box::pin(assert_settings(connection)))
         .connect_with(connect.pragma("query_only", "ON"))
         .await?;
-    Ok(SqliteDb { writer, reader })
+    Ok(SqliteDb { path: path.into(), turns: Arc::new(Semaphore::new(1)), acquire_timeout: options.acquire_timeout, writer, reader })
 }
 
 fn create_parents(path: &Path) -> Result<(), StoreError> {

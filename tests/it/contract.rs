@@ -113,7 +113,7 @@ async fn a_row_that_cannot_be_stored_harms_nobody_else(database: TestDatabase) {
         append(bad, vec![record(1)], vec![huge]),
         append(good, vec![record(1), record(2)], Vec::new()),
     ];
-    let results = store.journal.append(&batch).await.unwrap();
+    let results = store.journal.append(batch.into()).await.unwrap();
     assert_eq!((results[0], results[2]), (Ok(()), Ok(())));
     assert_eq!(store.row(odd.0).await.unwrap().0, "a\u{fffd}b");
     assert_eq!(store.row(odd.0).await.unwrap().2, serde_json::json!({"t": "a\0b"}));

@@ -54,7 +54,7 @@ impl Journal for Mortal {
         self.alive().await;
         self.inner.open(room, node).await
     }
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Result<(), Refusal>>, JournalError> {
+    async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
         self.alive().await;
         let result = self.inner.append(batch).await;
         self.alive().await;

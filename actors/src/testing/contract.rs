@@ -147,7 +147,7 @@ fn stored(seqs: std::ops::RangeInclusive<u64>) -> Vec<Stored> {
 }
 
 async fn append(journal: &dyn Journal, batch: &[Append]) -> Vec<Result<(), Refusal>> {
-    let results = journal.append(batch).await.expect("the journal is available");
+    let results = journal.append(batch.into()).await.expect("the journal is available");
     assert_eq!(results.len(), batch.len(), "one result per append");
     results
 }

@@ -238,7 +238,7 @@ impl Journal for MemoryJournal {
         Ok(self.rooms.lock().get_mut(&room).map(|room| room.open(node)))
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Result<(), Refusal>>, JournalError> {
+    async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
         let (delay, fault) = {
             let mut plan = self.plan.lock();
             let lasting = plan.lasting_fault;

@@ -1,5 +1,6 @@
 //! A batch, made ready for SQL.
 
+use super::Refused;
 use super::extras::Extras;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -109,6 +110,15 @@ pub(super) fn rounds<'a>(batch: &'a [Append], results: &mut [Result<(), Refusal>
         }
     }
     rounds.into_iter().map(|(_, parts)| parts).collect()
+}
+
+/// Notes what a round was refused.
+pub(super) fn refuse(round: &[Part<'_>], refused: &Refused, results: &mut [Result<(), Refusal>]) {
+    for part in round {
+        if let (Some(why), Some(result)) = (refused.get(&part.append.room), results.get_mut(part.index)) {
+            *result = Err(*why);
+        }
+    }
 }
 
 /// First seq, last seq, and time of the last; `None` unless the seqs are consecutive from at least 1.

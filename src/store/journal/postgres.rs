@@ -3,8 +3,8 @@
 
 mod extras;
 
-use super::batch::Part;
-use super::{JournalOptions, Refused};
+use super::batch::{self, Part};
+use super::{JournalOptions, Refused, Results};
 use crate::store::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgDatabaseError, PgPool};
@@ -12,7 +12,7 @@ use sqlx::{Connection as _, Postgres};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::Instant;
-use tripsync_actors::ports::Refusal;
+use tripsync_actors::ports::{Append, Refusal};
 use tripsync_domain::{Role, RoomId, Timestamp};
 use uuid::Uuid;
 
@@ -103,8 +103,17 @@ impl Appender {
         self.pool.close().await;
     }
 
-    /// Appends the parts in one transaction, trying again until the deadline while it is certain that nothing happened.
-    pub(super) async fn append(&self, parts: &[Part<'_>], deadline: Instant) -> Result<Refused, StoreError> {
+    /// Appends round by round, each in one transaction, trying again until the deadline while it is certain that nothing happened.
+    pub(super) async fn append(&self, batch: &[Append], deadline: Instant) -> Result<Results, StoreError> {
+        let mut results = vec![Ok(()); batch.len()];
+        for round in batch::rounds(batch, &mut results) {
+            let refused = self.append_round(&round, deadline).await?;
+            batch::refuse(&round, &refused, &mut results);
+        }
+        Ok(results)
+    }
+
+    async fn append_round(&self, parts: &[Part<'_>], deadline: Instant) -> Result<Refused, StoreError> {
         loop {
             let mut connection = match tokio::time::timeout_at(deadline, self.pool.acquire()).await {
                 Ok(Ok(connection)) => connection,

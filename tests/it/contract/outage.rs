@@ -26,7 +26,7 @@ async fn appends_outwait_a_frozen_postgres_and_are_answered_truly() {
         .iter()
         .map(|room| {
             let (journal, batch) = (store.journal.clone(), [append(*room, vec![record(1)], Vec::new())]);
-            tokio::spawn(async move { journal.append(&batch).await })
+            tokio::spawn(async move { journal.append(batch.into()).await })
         })
         .collect();
     // Longer than the pool's usual patience of 5 s.
@@ -47,10 +47,10 @@ async fn an_append_that_postgres_does_not_answer_has_an_unknown_outcome_and_no_s
     let store = Store::open(&database, options).await;
     let room = store.room(0).await;
     let plain = |seq| [append(room, vec![record(seq)], Vec::new())];
-    assert_eq!(store.journal.append(&plain(1)).await.unwrap(), [Ok(())]);
+    assert_eq!(store.journal.append(plain(1).into()).await.unwrap(), [Ok(())]);
 
     postgres.freeze().await;
-    let unknown = store.journal.append(&plain(2)).await;
+    let unknown = store.journal.append(plain(2).into()).await;
     assert!(matches!(unknown, Err(JournalError::Unavailable(_))), "{unknown:?}");
     postgres.thaw().await;
 
@@ -58,9 +58,9 @@ async fn an_append_that_postgres_does_not_answer_has_an_unknown_outcome_and_no_s
     let opened = store.journal.open(room.0, NodeId(Uuid::now_v7())).await.unwrap().unwrap();
     let read = store.journal.read(room.0, Seq(0), Seq(9), 9).await.unwrap();
     assert_eq!(u64::try_from(read.len()).unwrap(), opened.last.0);
-    assert_eq!(store.journal.append(&plain(opened.last.0 + 1)).await.unwrap(), [Err(Refusal::Fenced)]);
+    assert_eq!(store.journal.append(plain(opened.last.0 + 1).into()).await.unwrap(), [Err(Refusal::Fenced)]);
     let mine = [append((room.0, opened.epoch), vec![record(opened.last.0 + 1)], Vec::new())];
-    assert_eq!(store.journal.append(&mine).await.unwrap(), [Ok(())]);
+    assert_eq!(store.journal.append(mine.into()).await.unwrap(), [Ok(())]);
     store.close().await;
 }
 
@@ -73,7 +73,7 @@ async fn the_journal_goes_on_after_postgres_was_killed_and_lost_nothing() {
     let mut acknowledged = 0;
     for seq in 1..=50 {
         let batch = [append(room, vec![record(seq)], Vec::new())];
-        assert_eq!(store.journal.append(&batch).await.unwrap(), [Ok(())]);
+        assert_eq!(store.journal.append(batch.into()).await.unwrap(), [Ok(())]);
         acknowledged = seq;
     }
     postgres.kill().await;
@@ -84,7 +84,7 @@ async fn the_journal_goes_on_after_postgres_was_killed_and_lost_nothing() {
     let opened = opened.await.unwrap();
     assert_eq!(opened.last.0, acknowledged);
     eventually("an append", Duration::from_secs(30), || async {
-        store.journal.append(&[append((room.0, opened.epoch), vec![record(acknowledged + 1)], Vec::new())]).await
+        store.journal.append([append((room.0, opened.epoch), vec![record(acknowledged + 1)], Vec::new())].into()).await
     })
     .await;
     store.close().await;
@@ -98,7 +98,7 @@ async fn appends_wait_for_another_process_that_holds_the_sqlite_file() {
     let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let (journal, batch) = (store.journal.clone(), [append(room, vec![record(1)], Vec::new())]);
-    let mut appending = tokio::spawn(async move { journal.append(&batch).await });
+    let mut appending = tokio::spawn(async move { journal.append(batch.into()).await });
     // Longer than SQLite's own patience of 5 s.
     let early = tokio::time::timeout(Duration::from_millis(5_500), &mut appending).await;
     assert!(early.is_err(), "{early:?}");

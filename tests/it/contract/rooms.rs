@@ -16,7 +16,7 @@ fn user() -> UserId {
 }
 
 async fn stored(store: &Store, room: (RoomId, Epoch), records: Vec<NewRecord>, projections: Vec<Projection>) {
-    assert_eq!(store.journal.append(&[append(room, records, projections)]).await.unwrap(), [Ok(())]);
+    assert_eq!(store.journal.append([append(room, records, projections)].into()).await.unwrap(), [Ok(())]);
 }
 
 async fn a_users_rooms_are_paged(database: TestDatabase) {

@@ -71,12 +71,10 @@ async fn both_migration_sets_make_the_same_tables() {
 async fn sqlite_syncs_every_commit() {
     let database = TestDatabase::create(Backend::Sqlite).await;
     let store = Store::open(&database, JournalOptions::default()).await;
-    let mode: String =
-        tripsync::db_write!(&store.db, |pool| sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.unwrap_or_default());
-    let synchronous: i64 = tripsync::db_write!(&store.db, |pool| sqlx::query_scalar("SELECT synchronous FROM pragma_synchronous")
-        .fetch_one(pool)
-        .await
-        .unwrap_or_default());
+    let mode: String = tripsync::db_write!(&store.db, |pool| sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await).unwrap();
+    let synchronous: i64 =
+        tripsync::db_write!(&store.db, |pool| sqlx::query_scalar("SELECT synchronous FROM pragma_synchronous").fetch_one(pool).await)
+            .unwrap();
     assert_eq!((mode.as_str(), synchronous), ("wal", 2));
     store.close().await;
 }
@@ -106,7 +104,7 @@ async fn postgres_commits_synchronously_whatever_the_database_says() {
     .unwrap();
     use tripsync_actors::ports::Journal as _;
     let batch = [super::append(room, vec![super::record(1)], Vec::new())];
-    assert_eq!(store.journal.append(&batch).await.unwrap(), [Ok(())]);
+    assert_eq!(store.journal.append(batch.into()).await.unwrap(), [Ok(())]);
     let seen: Vec<String> =
         tripsync::db_read!(&store.db, |pool| sqlx::query_scalar("SELECT setting FROM seen").fetch_all(pool).await).unwrap();
     assert_eq!(seen, ["on"]);

@@ -68,7 +68,7 @@ impl Store {
     }
 
     async fn projected_at(&self, room: (RoomId, Epoch), seq: u64, projections: Vec<Projection>) {
-        assert_eq!(self.journal.append(&[append(room, vec![record(seq)], projections)]).await.unwrap(), [Ok(())]);
+        assert_eq!(self.journal.append([append(room, vec![record(seq)], projections)].into()).await.unwrap(), [Ok(())]);
     }
 
     async fn found(&self, what: &Search<'_>) -> Vec<RoomId> {
@@ -264,7 +264,7 @@ async fn listings_follow_the_room(database: TestDatabase) {
     assert_eq!(store.found(&looking(there, None)).await, []);
     // A refused append lists nothing; one whose room has ended lists nothing either.
     let fenced = [append((room.0, Epoch(0)), vec![record(5)], vec![list(vec![section(here, there, 1)])])];
-    assert!(store.journal.append(&fenced).await.unwrap()[0].is_err());
+    assert!(store.journal.append(fenced.into()).await.unwrap()[0].is_err());
     assert_eq!(store.found(&looking(here, None)).await, []);
     store.projected_at(room, 5, vec![list(vec![section(here, there, 1)])]).await;
     assert_eq!(store.found(&looking(here, None)).await, [room.0]);

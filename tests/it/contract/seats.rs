@@ -31,7 +31,7 @@ fn taken(from: u16, to: u16, count: u16) -> Projection {
 async fn room(store: &Store) -> (RoomId, Epoch) {
     let room = store.room(0).await;
     let projections = vec![Projection::Capacity { parts: 3, total: 2 }, taken(1, 2, 1)];
-    assert_eq!(store.journal.append(&[append(room, vec![record(1)], projections)]).await.unwrap(), [Ok(())]);
+    assert_eq!(store.journal.append([append(room, vec![record(1)], projections)].into()).await.unwrap(), [Ok(())]);
     room
 }
 
@@ -40,7 +40,7 @@ async fn an_oversold_seat_is_refused_by_the_database(database: TestDatabase) {
     let (one, two) = (room(&store).await, room(&store).await);
     // Rules that had counted wrongly: nothing of their append is stored, and the other room's is.
     let batch = [append(one, vec![record(2)], vec![taken(0, 3, 2)]), append(two, vec![record(2)], vec![taken(0, 3, 1)])];
-    assert_eq!(store.journal.append(&batch).await.unwrap(), [Err(Refusal::Duplicate), Ok(())]);
+    assert_eq!(store.journal.append(batch.into()).await.unwrap(), [Err(Refusal::Duplicate), Ok(())]);
     assert_eq!(used(&store.db, one.0).await, [(0, 2), (1, 2), (0, 2)]);
     assert_eq!(used(&store.db, two.0).await, [(1, 2), (2, 2), (1, 2)]);
     for (room, events) in [(one, 1), (two, 2)] {

@@ -39,10 +39,10 @@ async fn tasks_are_taken_until_they_are_done(database: TestDatabase) {
     assert_eq!(tasks::next_due(&store.db).await.unwrap(), None);
     let firsts = vec![task(2, 0, Task::Match {}), task(2, 1, deliver("a\0b")), task(3, 0, deliver("c"))];
     let batch = [append(one, vec![record(1), record(2), record(3)], firsts), append(two, vec![record(1)], vec![task(1, 7, deliver("d"))])];
-    assert_eq!(store.journal.append(&batch).await.unwrap(), [Ok(()), Ok(())]);
+    assert_eq!(store.journal.append(batch.into()).await.unwrap(), [Ok(()), Ok(())]);
     // A refused append has no tasks, and its room's first ones stay.
     let again = [append(one, vec![record(3)], vec![task(3, 0, deliver("e"))])];
-    assert!(store.journal.append(&again).await.unwrap()[0].is_err());
+    assert!(store.journal.append(again.into()).await.unwrap()[0].is_err());
 
     assert_eq!(tasks::next_due(&store.db).await.unwrap(), Some(at(1)));
     assert_eq!(take(&store, at(0), 100).await, []);
@@ -73,7 +73,7 @@ async fn a_task_that_cannot_be_read_keeps_no_other(database: TestDatabase) {
     let store = Store::open(&database, JournalOptions::default()).await;
     let room = store.room(0).await;
     let two = vec![task(1, 0, deliver("odd")), task(1, 1, deliver("plain"))];
-    assert_eq!(store.journal.append(&[append(room, vec![record(1)], two)]).await.unwrap(), [Ok(())]);
+    assert_eq!(store.journal.append([append(room, vec![record(1)], two)].into()).await.unwrap(), [Ok(())]);
     tripsync::db_write!(&store.db, |pool| {
         sqlx::query("UPDATE tasks SET task = '{\"task\":\"from_the_future\"}' WHERE idx = 0").execute(pool).await.map(drop)
     })
@@ -87,7 +87,7 @@ async fn takers_at_once_do_not_get_the_same(database: TestDatabase) {
     let store = Store::open(&database, JournalOptions::default()).await;
     let room = store.room(0).await;
     let many = (0..60).map(|index| task(1, index, Task::Match {})).collect();
-    assert_eq!(store.journal.append(&[append(room, vec![record(1)], many)]).await.unwrap(), [Ok(())]);
+    assert_eq!(store.journal.append([append(room, vec![record(1)], many)].into()).await.unwrap(), [Ok(())]);
     let takers = futures_util::future::join_all((0..6).map(|_| take(&store, at(1), 10))).await;
     let mut all: Vec<_> = takers.into_iter().flatten().collect();
     // Whoever came too late for the oldest got others, or fewer.

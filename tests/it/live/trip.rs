@@ -89,7 +89,7 @@ impl Making {
         journal.create(room, Trip::KIND, Timestamp::from_ms(1_700_000_000_000)).await.unwrap();
         let opened = journal.open(room, NodeId(Uuid::now_v7())).await.unwrap().unwrap();
         let projections = Trip::project(&state, &events);
-        let appended = journal.append(&[Append { room, epoch: opened.epoch, records, projections, deadline: None }]).await.unwrap();
+        let appended = journal.append([Append { room, epoch: opened.epoch, records, projections, deadline: None }].into()).await.unwrap();
         assert!(appended[0].is_ok(), "{appended:?}");
         journal.close().await;
         db.close().await;

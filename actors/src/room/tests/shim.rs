@@ -3,6 +3,7 @@
 use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
 use crate::testing::MemoryJournal;
 use async_trait::async_trait;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Quota, RoomId, Seq, Timestamp, UserId};
@@ -51,7 +52,7 @@ impl Journal for Shim {
         self.inner.open(room, node).await
     }
 
-    async fn append(&self, batch: &[Append]) -> Result<Vec<Result<(), Refusal>>, JournalError> {
+    async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
         self.inner.append(batch).await
     }
 

@@ -50,7 +50,7 @@ async fn a_frozen_journal_stores_nothing_until_it_thaws() {
     journal.freeze();
     let append = tokio::spawn({
         let journal = journal.clone();
-        async move { journal.append(&one(room, 1)).await }
+        async move { journal.append(one(room, 1).into()).await }
     });
     journal.until_waiting(1).await;
     assert!(journal.records(room.0).is_empty());
@@ -63,7 +63,7 @@ async fn a_frozen_journal_stores_nothing_until_it_thaws() {
     journal.freeze();
     let append = tokio::spawn({
         let journal = journal.clone();
-        async move { journal.append(&one(room, 2)).await.map(|_| ()) }
+        async move { journal.append(one(room, 2).into()).await.map(|_| ()) }
     });
     journal.until_waiting(1).await;
     append.abort();
@@ -77,16 +77,16 @@ async fn faults_come_in_the_order_they_were_planned() {
     let journal = MemoryJournal::new();
     let room = room(&journal).await;
     journal.plan_faults([Some(Fault::Lost), None, Some(Fault::StoredUnanswered)]);
-    assert!(journal.append(&one(room, 1)).await.is_err());
+    assert!(journal.append(one(room, 1).into()).await.is_err());
     assert_eq!(journal.records(room.0).len(), 0);
-    assert!(journal.append(&one(room, 1)).await.is_ok());
-    assert!(journal.append(&one(room, 2)).await.is_err());
+    assert!(journal.append(one(room, 1).into()).await.is_ok());
+    assert!(journal.append(one(room, 2).into()).await.is_err());
     assert_eq!(journal.records(room.0).len(), 2);
     journal.set_lasting_fault(Some(Fault::Lost));
-    assert!(journal.append(&one(room, 3)).await.is_err());
-    assert!(journal.append(&one(room, 3)).await.is_err());
+    assert!(journal.append(one(room, 3).into()).await.is_err());
+    assert!(journal.append(one(room, 3).into()).await.is_err());
     journal.set_lasting_fault(None);
-    assert_eq!(journal.append(&one(room, 3)).await.unwrap(), [Ok(())]);
+    assert_eq!(journal.append(one(room, 3).into()).await.unwrap(), [Ok(())]);
     journal.set_away(true);
     assert!(journal.open(room.0, NodeId(Uuid::nil())).await.is_err());
 }
@@ -97,7 +97,7 @@ async fn a_slow_journal_takes_its_time() {
     let room = room(&journal).await;
     journal.set_append_delay(Duration::from_millis(300));
     let before = tokio::time::Instant::now();
-    assert!(journal.append(&one(room, 1)).await.is_ok());
+    assert!(journal.append(one(room, 1).into()).await.is_ok());
     assert_eq!(before.elapsed(), Duration::from_millis(300));
     journal.until_appends(1).await;
 }

@@ -1,114 +1,103 @@
-//! Seats, listings, reservations and tasks of an append on SQLite. A statement per table and, where rows go, per row: a list of
-//! pairs would make SQLite read the whole table.
+//! Seats, listings, reservations and tasks of an append on SQLite.
 
-use super::{BINDS_MAX, ROWS_CACHED_MAX};
 use crate::store::journal::batch::Part;
-use crate::store::journal::extras;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{QueryBuilder, Sqlite};
+use crate::store::journal::extras::{self, Extras};
+use rusqlite::{Connection, Error, params};
 
-/// Writes what the parts have of it.
-pub(super) async fn put(connection: &mut SqliteConnection, parts: &[&Part<'_>]) -> Result<(), sqlx::Error> {
-    put_seats(connection, parts).await?;
-    put_listings(connection, parts).await?;
-    put_reservations(connection, parts).await?;
-    put_tasks(connection, parts).await
+/// Writes what the part has of it.
+pub(super) fn put(connection: &Connection, part: &Part<'_>, found: &Extras<'_>) -> Result<(), Error> {
+    put_seats(connection, part, found)?;
+    let parts = [part];
+    put_listings(connection, &parts)?;
+    put_reservations(connection, &parts)?;
+    put_tasks(connection, &parts)
 }
 
-async fn put_seats(connection: &mut SqliteConnection, parts: &[&Part<'_>]) -> Result<(), sqlx::Error> {
-    for (room, id) in extras::frees(parts) {
-        sqlx::query("DELETE FROM room_takers WHERE room = $1 AND id = $2").bind(room).bind(id).execute(&mut *connection).await?;
+fn put_seats(connection: &Connection, part: &Part<'_>, found: &Extras<'_>) -> Result<(), Error> {
+    let room = part.append.room.as_bytes();
+    for id in &found.frees {
+        connection.prepare_cached("DELETE FROM room_takers WHERE room = ?1 AND id = ?2")?.execute(params![room, id.as_bytes()])?;
     }
-    for (room, count) in extras::parts_now(parts) {
-        sqlx::query("DELETE FROM room_capacity WHERE room = $1 AND part >= $2").bind(room).bind(count).execute(&mut *connection).await?;
+    if let Some((count, total)) = found.capacity {
+        connection.prepare_cached("DELETE FROM room_capacity WHERE room = ?1 AND part >= ?2")?.execute(params![room, count])?;
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO room_capacity (room, part, used, total) VALUES (?1, ?2, 0, ?3) \
+             ON CONFLICT (room, part) DO UPDATE SET total = excluded.total",
+        )?;
+        // A part per leg: at most some tens.
+        for leg in 0..count {
+            statement.execute(params![room, leg, total])?;
+        }
     }
-    let capacity: Vec<_> = extras::capacity(parts).collect();
-    for chunk in capacity.chunks(BINDS_MAX / 3) {
-        let mut sql = QueryBuilder::<Sqlite>::new("INSERT INTO room_capacity (room, part, used, total) ");
-        sql.push_values(chunk, |mut row, (room, part, total)| {
-            row.push_bind(*room).push_bind(*part).push("0").push_bind(*total);
-        });
-        sql.push(" ON CONFLICT (room, part) DO UPDATE SET total = excluded.total");
-        sql.build().persistent(chunk.len() <= ROWS_CACHED_MAX).execute(&mut *connection).await?;
-    }
-    let takes: Vec<_> = extras::takes(parts).collect();
-    for chunk in takes.chunks(BINDS_MAX / 5) {
-        let mut sql = QueryBuilder::<Sqlite>::new("INSERT INTO room_takers (room, id, part_from, part_to, count) ");
-        sql.push_values(chunk, |mut row, (room, id, from, to, count)| {
-            row.push_bind(*room).push_bind(*id).push_bind(*from).push_bind(*to).push_bind(*count);
-        });
-        sql.push(" ON CONFLICT (room, id) DO NOTHING");
-        sql.build().persistent(chunk.len() <= ROWS_CACHED_MAX).execute(&mut *connection).await?;
+    for (id, (from, to, count)) in &found.takes {
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO room_takers (room, id, part_from, part_to, count) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (room, id) DO NOTHING",
+        )?;
+        statement.execute(params![room, id.as_bytes(), from, to, count])?;
     }
     Ok(())
 }
 
-async fn put_listings(connection: &mut SqliteConnection, parts: &[&Part<'_>]) -> Result<(), sqlx::Error> {
-    for (room, count) in extras::sections_now(parts) {
-        sqlx::query("DELETE FROM listings WHERE room = $1 AND idx >= $2").bind(room).bind(count).execute(&mut *connection).await?;
+fn put_listings(connection: &Connection, parts: &[&Part<'_>]) -> Result<(), Error> {
+    for (room, sections) in extras::sections_now(parts) {
+        connection.prepare_cached("DELETE FROM listings WHERE room = ?1 AND idx >= ?2")?.execute(params![room.as_bytes(), sections])?;
     }
-    let listings: Vec<_> = extras::listings(parts).collect();
-    for chunk in listings.chunks(BINDS_MAX / 16) {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "WITH l (room, idx, group_name, owner, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, \
-             from_cell, to_cell, seats) AS (",
-        );
-        sql.push_values(chunk, |mut row, it| {
-            row.push_bind(it.room).push_bind(it.idx).push_bind(it.group()).push_bind(it.listing.owner.0);
-            row.push_bind(it.listing.at.as_ms()).push_bind(it.price()).push_bind(it.currency());
-            row.push_bind(it.section.from_stop.0).push_bind(it.section.to_stop.0);
-            row.push_bind(it.section.from.lat()).push_bind(it.section.from.lon());
-            row.push_bind(it.section.to.lat()).push_bind(it.section.to.lon());
-            row.push_bind(it.start_cell()).push_bind(it.end_cell()).push_bind(i64::from(it.section.seats));
-        });
-        // Without a WHERE, SQLite takes the ON of the conflict for that of the join.
-        sql.push(
-            ") INSERT INTO listings (room, idx, kind, group_name, owner, at, price_minor, currency, from_stop, to_stop, from_lat, \
-             from_lon, to_lat, to_lon, from_cell, to_cell, seats) \
-             SELECT l.room, l.idx, r.kind, l.group_name, l.owner, l.at, l.price_minor, l.currency, l.from_stop, l.to_stop, l.from_lat, \
-             l.from_lon, l.to_lat, l.to_lon, l.from_cell, l.to_cell, l.seats FROM l JOIN rooms r ON r.id = l.room WHERE true \
+    for it in extras::listings(parts) {
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO listings (room, idx, kind, group_name, owner, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, \
+             to_lat, to_lon, from_cell, to_cell, seats) \
+             SELECT id, ?2, kind, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16 FROM rooms WHERE id = ?1 \
              ON CONFLICT (room, idx) DO UPDATE SET group_name = excluded.group_name, owner = excluded.owner, at = excluded.at, \
              price_minor = excluded.price_minor, currency = excluded.currency, from_stop = excluded.from_stop, \
              to_stop = excluded.to_stop, from_lat = excluded.from_lat, from_lon = excluded.from_lon, to_lat = excluded.to_lat, \
              to_lon = excluded.to_lon, from_cell = excluded.from_cell, to_cell = excluded.to_cell, seats = excluded.seats",
-        );
-        sql.build().persistent(chunk.len() <= ROWS_CACHED_MAX).execute(&mut *connection).await?;
+        )?;
+        let (listing, section) = (it.listing, it.section);
+        statement.execute(params![
+            it.room.as_bytes(),
+            it.idx,
+            it.group(),
+            listing.owner.as_bytes(),
+            listing.at.as_ms(),
+            it.price(),
+            it.currency(),
+            section.from_stop.as_bytes(),
+            section.to_stop.as_bytes(),
+            section.from.lat(),
+            section.from.lon(),
+            section.to.lat(),
+            section.to.lon(),
+            it.start_cell(),
+            it.end_cell(),
+            section.seats,
+        ])?;
     }
     Ok(())
 }
 
-async fn put_reservations(connection: &mut SqliteConnection, parts: &[&Part<'_>]) -> Result<(), sqlx::Error> {
+fn put_reservations(connection: &Connection, parts: &[&Part<'_>]) -> Result<(), Error> {
     for (user, what, room) in extras::reservations(parts, true) {
-        sqlx::query(
-            "INSERT INTO reservations (user_id, what, room, at) VALUES ($1, $2, $3, NULL) \
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO reservations (user_id, what, room, at) VALUES (?1, ?2, ?3, NULL) \
              ON CONFLICT (user_id, what, room) DO UPDATE SET at = NULL",
-        )
-        .bind(user)
-        .bind(what)
-        .bind(room)
-        .execute(&mut *connection)
-        .await?;
+        )?;
+        statement.execute(params![user.as_bytes(), what, room.as_bytes()])?;
     }
     for (user, what, room) in extras::reservations(parts, false) {
-        sqlx::query("DELETE FROM reservations WHERE user_id = $1 AND what = $2 AND room = $3")
-            .bind(user)
-            .bind(what)
-            .bind(room)
-            .execute(&mut *connection)
-            .await?;
+        connection.prepare_cached("DELETE FROM reservations WHERE user_id = ?1 AND what = ?2 AND room = ?3")?.execute(params![
+            user.as_bytes(),
+            what,
+            room.as_bytes()
+        ])?;
     }
     Ok(())
 }
 
-async fn put_tasks(connection: &mut SqliteConnection, parts: &[&Part<'_>]) -> Result<(), sqlx::Error> {
-    let tasks: Vec<_> = extras::tasks(parts).collect();
-    for chunk in tasks.chunks(BINDS_MAX / 6) {
-        let mut sql = QueryBuilder::<Sqlite>::new("INSERT INTO tasks (room, seq, idx, task, at, attempts, not_before) ");
-        sql.push_values(chunk, |mut row, it| {
-            row.push_bind(it.room).push_bind(it.seq).push_bind(it.idx).push_bind(it.task.as_str());
-            row.push_bind(it.at).push("0").push_bind(it.at);
-        });
-        sql.build().persistent(chunk.len() <= ROWS_CACHED_MAX).execute(&mut *connection).await?;
+fn put_tasks(connection: &Connection, parts: &[&Part<'_>]) -> Result<(), Error> {
+    for it in extras::tasks(parts) {
+        let mut statement = connection
+            .prepare_cached("INSERT INTO tasks (room, seq, idx, task, at, attempts, not_before) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?5)")?;
+        statement.execute(params![it.room.as_bytes(), it.seq, it.idx, it.task, it.at])?;
     }
     Ok(())
 }
