@@ -11,17 +11,24 @@ use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// Samples that may wait for the terminal.
+/// News that may wait for the terminal.
 const WAITING_MAX: usize = 4;
 /// Without a terminal, every second gets a line up to here.
 const EACH_UNTIL_S: f64 = 10.0;
 /// Afterwards, one in so many seconds does.
 const THEN_EVERY_S: f64 = 10.0;
 
+/// What there is to show.
+enum News {
+    /// What is being done before or after the load.
+    Step(String),
+    Second(Second),
+}
+
 /// The view of one run; ends when it is dropped.
 #[derive(Debug)]
 pub struct View {
-    samples: Option<SyncSender<Second>>,
+    news: Option<SyncSender<News>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -37,24 +44,33 @@ impl View {
     /// Nothing is shown.
     #[must_use]
     pub const fn none() -> Self {
-        Self { samples: None, writer: None }
+        Self { news: None, writer: None }
     }
 
     fn on(out: impl Write + Send + 'static, live: bool, scenario: &str, seconds: f64) -> Self {
-        let (samples, incoming) = sync_channel(WAITING_MAX);
+        let (news, incoming) = sync_channel(WAITING_MAX);
         let lines = Lines::new(scenario, seconds);
         let writer = std::thread::spawn(move || {
             // A terminal that is gone ends the view, not the run.
             let _ = if live { draw(out, lines, &incoming) } else { tell(out, &incoming) };
         });
-        Self { samples: Some(samples), writer: Some(writer) }
+        Self { news: Some(news), writer: Some(writer) }
     }
 
     /// Shows a sample, unless the terminal is behind.
     pub fn show(&self, second: &Second) {
-        if let Some(samples) = &self.samples {
-            // Full, or nobody looks any more: either way this sample is not shown.
-            let _ = samples.try_send(second.clone());
+        self.send(|| News::Second(second.clone()));
+    }
+
+    /// Shows what is being done before or after the load.
+    pub fn step(&self, what: &str) {
+        self.send(|| News::Step(what.to_owned()));
+    }
+
+    fn send(&self, news: impl FnOnce() -> News) {
+        if let Some(channel) = &self.news {
+            // Full, or nobody looks any more: either way this is not shown.
+            let _ = channel.try_send(news());
         }
     }
 }
@@ -62,7 +78,7 @@ impl View {
 impl Drop for View {
     fn drop(&mut self) {
         // Without a sender the writer comes to its end.
-        drop(self.samples.take());
+        drop(self.news.take());
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
@@ -70,10 +86,13 @@ impl Drop for View {
 }
 
 /// Draws anew over what was drawn before.
-fn draw(mut out: impl Write, mut lines: Lines, samples: &Receiver<Second>) -> std::io::Result<()> {
+fn draw(mut out: impl Write, mut lines: Lines, news: &Receiver<News>) -> std::io::Result<()> {
     let mut drawn = 0;
-    for second in samples {
-        let text = lines.after(&second);
+    for news in news {
+        let text = match news {
+            News::Step(what) => lines.step(&what),
+            News::Second(second) => lines.after(second),
+        };
         // Up to the first line, and clear from there; what is too long is cut off by the terminal rather than wrapped.
         let up = if drawn == 0 { String::new() } else { format!("\x1b[{drawn}A") };
         drawn = text.lines().count();
@@ -84,13 +103,19 @@ fn draw(mut out: impl Write, mut lines: Lines, samples: &Receiver<Second>) -> st
 }
 
 /// Writes a line for the first seconds, then for some, and whenever a phase begins.
-fn tell(mut out: impl Write, samples: &Receiver<Second>) -> std::io::Result<()> {
+fn tell(mut out: impl Write, news: &Receiver<News>) -> std::io::Result<()> {
     let (mut phase, mut told_s) = (String::new(), f64::NEG_INFINITY);
-    for second in samples {
+    for news in news {
+        let second = match news {
+            News::Step(what) => {
+                writeln!(out, "{what}")?;
+                continue;
+            }
+            News::Second(second) => second,
+        };
         let every = if second.at_s <= EACH_UNTIL_S + 0.5 { 0.0 } else { THEN_EVERY_S - 0.5 };
         if second.phase != phase || second.at_s - told_s >= every {
             writeln!(out, "{}", lines::plain(&second))?;
-            out.flush()?;
             (phase, told_s) = (second.phase, second.at_s);
         }
     }
@@ -124,9 +149,11 @@ mod tests {
     }
 
     fn written(live: bool, seconds: impl Iterator<Item = Second>) -> String {
-        let (samples, incoming) = sync_channel(1_000);
-        seconds.for_each(|second| samples.send(second).unwrap());
-        drop(samples);
+        let (news, incoming) = sync_channel(1_000);
+        news.send(News::Step("connecting".into())).unwrap();
+        seconds.for_each(|second| news.send(News::Second(second)).unwrap());
+        news.send(News::Step("checking".into())).unwrap();
+        drop(news);
         let mut kept = Kept::default();
         if live { draw(&mut kept, Lines::new("fan-out", 12.0), &incoming) } else { tell(&mut kept, &incoming) }.unwrap();
         kept.text()
@@ -136,10 +163,13 @@ mod tests {
     fn a_terminal_is_drawn_anew() {
         let text = written(true, sample::run(1_000).series.into_iter());
         let frames: Vec<&str> = text.split("\x1b[J").collect();
-        assert_eq!((frames.len(), frames[0]), (13, "\r"));
-        let height = frames[1].matches('\n').count();
-        assert!(frames[1].ends_with(&format!("\x1b[?7h\x1b[{height}A\r")), "{:?}", frames[1]);
-        assert!(frames[12].contains("fan-out · steady · 12 s of 12 s") && frames[12].ends_with("\n\x1b[?7h"));
+        assert_eq!((frames.len(), frames[0], frames[1]), (15, "\r", "\x1b[?7lfan-out · connecting\n\x1b[?7h\x1b[1A\r"));
+        for frame in &frames[2..14] {
+            let height = frame.matches('\n').count();
+            assert!(frame.ends_with(&format!("\x1b[?7h\x1b[{height}A\r")), "{frame:?}");
+        }
+        assert!(frames[13].contains("fan-out · steady · 12 s of 12 s"));
+        assert!(frames[14].contains("fan-out · checking\n  per s") && frames[14].ends_with("\n\x1b[?7h"), "the figures stay");
     }
 
     #[test]
@@ -147,7 +177,9 @@ mod tests {
         let second = sample::run(1_000).series[0].clone();
         let phase = |n: u32| if n < 25 { "join" } else { "steady" }.to_owned();
         let text = written(false, (1..=60).map(|n| Second { at_s: f64::from(n), phase: phase(n), ..second.clone() }));
-        let times: Vec<&str> = text.lines().map(|line| line.trim_start().split(' ').next().unwrap()).collect();
+        assert!(text.starts_with("connecting\n") && text.ends_with("checking\n"));
+        let times: Vec<&str> =
+            text.lines().filter(|line| line.starts_with(' ')).map(|line| line.trim_start().split(' ').next().unwrap()).collect();
         assert_eq!(times, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "20", "25", "35", "45", "55"]);
         assert!(!text.contains('\x1b'));
     }
@@ -172,6 +204,7 @@ mod tests {
         let second = sample::run(1_000).series[0].clone();
         // Comes to its end although nothing is taken.
         (0..10_000).for_each(|_| view.show(&second));
+        view.step("checking");
         drop(release);
         drop(view);
         View::none().show(&second);

@@ -69,9 +69,10 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(value)
 }
 
-/// What every REST request gets: enough of an account, a session and a room.
+/// What every REST request gets: enough of an account, a session, a room and an empty list.
 fn answer() -> String {
-    let body = format!(r#"{{"id":"{}","access_token":"floor","refresh_token":"floor","expires_in":86400}}"#, Uuid::new_v4());
+    let id = Uuid::new_v4();
+    let body = format!(r#"{{"id":"{id}","user":{{"id":"{id}"}},"access_token":"floor","refresh_token":"floor","items":[],"next":null}}"#);
     format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 

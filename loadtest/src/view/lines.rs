@@ -18,15 +18,30 @@ pub(super) struct Lines {
     rates: VecDeque<f64>,
     acks: VecDeque<f64>,
     deliveries: VecDeque<f64>,
+    /// The newest sample.
+    last: Option<Second>,
 }
 
 impl Lines {
     pub(super) fn new(scenario: &str, seconds: f64) -> Self {
-        Self { scenario: scenario.to_owned(), seconds, rates: VecDeque::new(), acks: VecDeque::new(), deliveries: VecDeque::new() }
+        Self {
+            scenario: scenario.to_owned(),
+            seconds,
+            rates: VecDeque::new(),
+            acks: VecDeque::new(),
+            deliveries: VecDeque::new(),
+            last: None,
+        }
+    }
+
+    /// The lines while something else than load goes on; the last figures stay.
+    pub(super) fn step(&self, what: &str) -> String {
+        let figures = self.last.as_ref().map_or_else(String::new, |second| self.figures(second));
+        format!("{} · {what}\n{figures}", self.scenario)
     }
 
     /// The lines after this sample, each with its end.
-    pub(super) fn after(&mut self, second: &Second) -> String {
+    pub(super) fn after(&mut self, second: Second) -> String {
         let rate = if second.deliveries_per_s > 0.0 { second.deliveries_per_s } else { second.acks_per_s.max(second.joins_per_s) };
         for (values, value) in [
             (&mut self.rates, rate),
@@ -38,11 +53,18 @@ impl Lines {
                 values.pop_front();
             }
         }
-        let Second { at_s, phase, commands_per_s, acks_per_s, deliveries_per_s, joins_per_s, .. } = second;
+        let Second { at_s, phase, .. } = &second;
         let (total, scenario) = (self.seconds, &self.scenario);
+        let head = format!("{scenario} · {phase} · {at_s:.0} s of {total:.0} s  {}\n", bar(at_s / total));
+        let text = head + &self.figures(&second);
+        self.last = Some(second);
+        text
+    }
+
+    fn figures(&self, second: &Second) -> String {
+        let Second { commands_per_s, acks_per_s, deliveries_per_s, joins_per_s, .. } = second;
         let mut out = String::new();
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{scenario} · {phase} · {at_s:.0} s of {total:.0} s  {}", bar(at_s / total));
         let [commands, acks, deliveries, joins] =
             [commands_per_s, acks_per_s, deliveries_per_s, joins_per_s].map(|rate| figure(rate.round()));
         let _ = writeln!(
@@ -118,7 +140,7 @@ mod tests {
         let series = sample::run(1_000).series;
         let mut text = String::new();
         for second in &series[..6] {
-            text = lines.after(second);
+            text = lines.after(second.clone());
         }
         let expected = "\
 fan-out · steady · 6 s of 12 s  ████████████░░░░░░░░░░░░
@@ -135,7 +157,7 @@ fan-out · steady · 6 s of 12 s  ████████████░░░�
         let second = Second { at_s: 3.0, phase: "idle".into(), ..Second::default() };
         let expected = "     3 s  idle: 0 deliveries/s, 0 commands/s, 0 joins/s, ack p99 – ms, delivery p99 – ms, server – cores –, generator 0.00 cores, lag p99 – ms, 0 sockets";
         assert_eq!(plain(&second), expected);
-        assert!(Lines::new("x", 0.0).after(&second).contains("p50       – ms"));
+        assert!(Lines::new("x", 0.0).after(second).contains("p50       – ms"));
     }
 
     #[test]
@@ -144,7 +166,7 @@ fan-out · steady · 6 s of 12 s  ████████████░░░�
         assert_eq!(spark(&VecDeque::from([0.0, 0.0])), "▁▁");
         let mut lines = Lines::new("x", 100.0);
         for n in 0..100_u32 {
-            lines.after(&Second { at_s: f64::from(n), deliveries_per_s: f64::from(n), ..Second::default() });
+            lines.after(Second { at_s: f64::from(n), deliveries_per_s: f64::from(n), ..Second::default() });
         }
         assert_eq!((lines.rates.len(), lines.rates[0]), (SPARK_MAX, 70.0));
     }
