@@ -192,3 +192,59 @@ pub(super) fn events(room: Uuid, client: Uuid, seq: u64, n: u64, at: &str, comma
     };
     message(&pack)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tripsync_domain::protocol::{EventRecord, ServerFrame, encode_events};
+    use tripsync_domain::trip::Event;
+    use tripsync_domain::{Epoch, Seq};
+
+    const AT: &str = "2027-05-02T09:30:00.123Z";
+
+    /// What the header says, and the message.
+    fn opened(wire: &[u8]) -> &[u8] {
+        let skip = match wire[1] {
+            126 => 4,
+            127 => 10,
+            _ => 2,
+        };
+        let length = match wire[1] {
+            126 => usize::from(u16::from_be_bytes([wire[2], wire[3]])),
+            127 => usize::try_from(u64::from_be_bytes(wire[2..10].try_into().unwrap())).unwrap(),
+            length => usize::from(length),
+        };
+        assert_eq!((wire[0], wire.len()), (0x82, skip + length));
+        &wire[skip..]
+    }
+
+    #[test]
+    fn frames_are_those_of_the_real_server_byte_for_byte() {
+        let (room, client) =
+            (Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001), Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002));
+        for (seq, n, length) in [(1, 1, 20), (200, 129, 100), (70_000, 40_000, 3_000)] {
+            let body = "x".repeat(length);
+            let ev = json!({"type": "message_sent", "message": {"id": room, "body": body}});
+            let record = json!({"seq": seq, "at": AT, "by": client, "client": client, "n": n, "ev": ev});
+            let record: EventRecord<Event> = serde_json::from_value(record).unwrap();
+            let encoded = record.encode().unwrap();
+            let real = encode_events(room.into(), Epoch(1), Seq(seq), std::iter::once(encoded.as_slice()));
+            let command = Command { kind: "send_message", body: Some(&body) };
+            assert_eq!(opened(&events(room, client, seq, n, AT, &command)), real);
+
+            let number = serde_json::from_value(json!(n)).unwrap();
+            let real =
+                ServerFrame::Ack { room: room.into(), n: number, seq: Seq(seq), durable: true, repeated: false, conflicts: Vec::new() };
+            assert_eq!(opened(&ack(room, n, seq)), real.encode().unwrap());
+        }
+    }
+
+    #[test]
+    fn headers_have_the_lengths_of_the_rfc() {
+        assert_eq!(header(2, 125), [0x82, 125]);
+        assert_eq!(header(2, 126), [0x82, 126, 0, 126]);
+        assert_eq!(header(1, 65_536), [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(control(10, b"ab")[..], [0x8a, 2, b'a', b'b']);
+    }
+}

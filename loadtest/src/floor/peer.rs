@@ -123,3 +123,34 @@ impl Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn what_waits_comes_later_whole_and_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut reader = socket.connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        SockRef::from(&stream).set_send_buffer_size(4_096).unwrap();
+        let peer = Arc::new(Peer::new(Uuid::nil(), stream.into_split().1));
+        peer.half.writable().await.unwrap();
+        let parts: Vec<Bytes> = (0..=250_u8).map(|n| Bytes::from(vec![n; 1_777])).collect();
+        for pair in parts.chunks(2) {
+            peer.send(pair);
+        }
+        assert!(peer.waiting.lock().bytes > 100_000, "the socket did not take everything at once");
+        let mut got = vec![0; parts.len() * 1_777];
+        timeout(Duration::from_secs(20), reader.read_exact(&mut got)).await.unwrap().unwrap();
+        assert!(got == parts.concat());
+        let waiting = peer.waiting.lock();
+        assert_eq!((waiting.bytes, waiting.parts.len()), (0, 0));
+    }
+}
