@@ -198,6 +198,11 @@ async fn tell(app: &App, kind: &str, ours: &Hit, theirs: &Hit) -> Result<(), Rej
     let cards = app.rooms.engine.cards(&[ours.owner, theirs.owner]).await?;
     let card = |user: UserId| cards.iter().find(|card| card.user == user);
     let (Some(me), Some(them)) = (card(ours.owner), card(theirs.owner)) else { return Ok(()) };
+    // Listings keep the group that their owner had then; who has left it is not told of its rides.
+    let may_know = |who: &UserCard, of: &Hit| of.group.is_none() || of.group == who.group;
+    if !may_know(me, theirs) || !may_know(them, ours) {
+        return Ok(());
+    }
     // The other one is a ride request, unless it was found as a pool: pools are found by their own room.
     let their_kind = if theirs.room == Inbox::room_of(theirs.owner) { Inbox::KIND } else { Pool::KIND };
     let pair = pair(ours, theirs);

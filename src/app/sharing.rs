@@ -14,6 +14,7 @@ use tripsync_actors::engine::CallOptions;
 use tripsync_domain::civil::Moment;
 use tripsync_domain::inbox::{Label, RideRequest, Spot};
 use tripsync_domain::money::Money;
+use tripsync_domain::pool::limits::SEATS_MAX;
 use tripsync_domain::{ClientId, CommandNumber, ErrorCode, Inbox, Pool, Rejection, RoomId, UserCard, UserId};
 use uuid::Uuid;
 
@@ -57,9 +58,13 @@ pub async fn share(app: &App, me: UserCard, sharing: &Sharing) -> Result<Shared,
     let gone =
         |whose: &str| Rejection::new(ErrorCode::Conflict, format!("{whose} ride request is over; if it became a pool, the inbox says so"));
     let mine = ride_of(app, me.user).await?.ok_or_else(|| gone("your"))?;
-    let theirs = ride_of(app, sharing.with).await?.ok_or_else(|| gone("their"))?;
-    if me.user == sharing.with || !match_each_other(&mine, &theirs) {
-        return Err(Rejection::new(ErrorCode::Conflict, "these ride requests do not match: other places, or another group"));
+    // Whether somebody has a request is for those whom it matches, so there is one answer for all others.
+    let theirs = ride_of(app, sharing.with).await?.filter(|theirs| me.user != sharing.with && match_each_other(&mine, theirs));
+    let theirs = theirs.ok_or_else(|| gone("their matching"))?;
+    // Before there is a pool: an invitation that does not fit would leave it empty.
+    if sharing.seats.is_some_and(|seats| !(theirs.seats..=SEATS_MAX).contains(&seats)) {
+        let message = format!("must be between {}, which the other one needs, and {SEATS_MAX}", theirs.seats);
+        return Err(Rejection::invalid("/seats", message));
     }
     let (first, last) = (mine.id.0.min(theirs.id.0), mine.id.0.max(theirs.id.0));
     let pool = RoomId(Uuid::new_v5(&first, last.as_bytes()));
@@ -83,8 +88,9 @@ pub async fn share(app: &App, me: UserCard, sharing: &Sharing) -> Result<Shared,
     let options = CallOptions { id: identity(name), ..CallOptions::default() };
     match app.rooms.engine.call(pool, me, &command, options).await {
         Ok(_) => {}
-        // The other one is about to invite, and the invitation comes to the inbox.
-        Err(refused) if !owner && refused.code == ErrorCode::NotFound => {}
+        // The other one is about to invite, and the invitation comes to the inbox. Until then the requests stay, so that whoever failed
+        // in between can ask again.
+        Err(refused) if !owner && refused.code == ErrorCode::NotFound => return Ok(Shared { pool, owner }),
         Err(refused) => return Err(refused),
     }
     for (user, ride) in [(sharing.with, theirs.id), (caller, mine.id)] {

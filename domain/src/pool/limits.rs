@@ -8,6 +8,8 @@ use std::time::Duration;
 pub const SEATS_MAX: u8 = 16;
 /// Stops, origin and destination included.
 pub const STOPS_MAX: usize = 10;
+/// What a seat costs at most, in minor units: what all seats of one rider cost is still an amount.
+pub const PRICE_MAX: i64 = crate::money::MINOR_UNITS_MAX / SEATS_MAX as i64;
 /// Requests that wait for the owner's answer.
 pub const PENDING_MAX: usize = 200;
 /// People on the waiting list.

@@ -119,6 +119,9 @@ async fn two_who_go_the_same_way_share_a_ride(database: TestDatabase) {
     for person in [&ann, &ben] {
         person.api.put("/api/v1/me/ride", ride(38.77)).await.ok(200);
     }
+    // Fewer seats than Ben needs leave no pool behind.
+    let wrong = ann.api.post("/api/v1/me/ride/pool", json!({"with": ben.id, "seats": 1})).await.problem("invalid");
+    assert_eq!(wrong["errors"][0]["pointer"], "/seats");
     let shared = share(&ann.api, &ben).await.ok(200);
     assert_eq!(shared["owner"], true);
     let pool = format!("/api/v1/pools/{}", text(&shared["pool"]));

@@ -7,7 +7,7 @@ use crate::money::Money;
 use crate::pool::command::{Create, NewStop, UpdateDetails};
 use crate::pool::event::Event;
 use crate::pool::limits::{
-    AHEAD_MAX, DECIDE_SECONDS_DEFAULT, DECIDE_SECONDS_MAX, DECIDE_SECONDS_MIN, PREFERENCES_MAX, SEATS_MAX, STOPS_MAX,
+    AHEAD_MAX, DECIDE_SECONDS_DEFAULT, DECIDE_SECONDS_MAX, DECIDE_SECONDS_MIN, PREFERENCES_MAX, PRICE_MAX, SEATS_MAX, STOPS_MAX,
 };
 use crate::pool::types::{Departure, Details, Stop};
 use crate::{Ctx, Decision, ErrorCode, Rejection};
@@ -124,8 +124,8 @@ fn check(details: &Details) -> Result<(), Rejection> {
     if !(1..=SEATS_MAX).contains(&details.seats) {
         return Err(Rejection::invalid("/seats", format!("must be between 1 and {SEATS_MAX}")));
     }
-    if details.price.is_some_and(|Money { minor, .. }| minor.get() < 0) {
-        return Err(Rejection::invalid("/price/minor", "must not be negative"));
+    if details.price.is_some_and(|Money { minor, .. }| !(0..=PRICE_MAX).contains(&minor.get())) {
+        return Err(Rejection::invalid("/price/minor", format!("must be between 0 and {PRICE_MAX}")));
     }
     if details.preferences.len() > PREFERENCES_MAX {
         return Err(Rejection::invalid("/preferences", format!("at most {PREFERENCES_MAX}")));

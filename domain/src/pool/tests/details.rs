@@ -34,6 +34,8 @@ fn bad_pools_are_refused_where_they_are_wrong() {
         (json!({"seats": 0}), "/seats"),
         (json!({"seats": 17}), "/seats"),
         (json!({"price": {"minor": -1, "currency": "EUR"}}), "/price/minor"),
+        // Sixteen of them would be no amount.
+        (json!({"price": {"minor": 62_500_000_001_i64, "currency": "EUR"}}), "/price/minor"),
         (json!({"hold_seconds": 59}), "/hold_seconds"),
         (json!({"offer_seconds": 86_401}), "/offer_seconds"),
         (json!({"group": "harvard"}), "/group"),
