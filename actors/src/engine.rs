@@ -2,17 +2,19 @@
 
 mod lookout;
 mod registry;
+mod reserved;
 mod room_ref;
 mod supervisor;
 
 pub(crate) use registry::Registry;
+pub use reserved::Reserved;
 #[cfg(test)]
 pub(crate) use room_ref::KindInfo;
 pub use room_ref::{Gone, Needs, ParsedFor, Ready, RoomRef};
 
 use crate::config::EngineConfig;
 use crate::lane::Lanes;
-use crate::ports::{Clock, Directory, Journal, JournalError, Notifier};
+use crate::ports::{Clock, Directory, Journal, JournalError, Notifier, Reservation};
 use crate::room::{From, Op, Outcome, Read, RoomMsg, RoomView};
 use crate::sabotage::Sabotage;
 use ractor::{Actor, ActorRef};
@@ -300,14 +302,12 @@ impl Engine {
     /// `retry` when the database cannot answer.
     pub async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Ready, Rejection> {
         let users = self.cards(&needs.users).await?;
-        let reserved = match needs.quota {
-            None => true,
-            Some(quota) => {
-                let reserved = self.shared.journal.reserve(room, author, quota, self.shared.clock.now()).await;
-                reserved.map_err(|error| unavailable(&error))?
-            }
-        };
-        Ok(Ready { users, reserved })
+        let Some(quota) = needs.quota else { return Ok(Ready { users, ..Ready::default() }) };
+        let reservation = Reservation { id: self.new_id(), room, user: author, quota };
+        // Before the journal is asked: what it keeps for a command that is given up meanwhile is given back too.
+        let kept = Reserved::new(Arc::clone(&self.shared.journal), reservation);
+        let reserved = self.shared.journal.reserve(reservation, self.shared.clock.now()).await.map_err(|error| unavailable(&error))?;
+        Ok(Ready { users, reserved, kept: Some(kept) })
     }
 
     /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot and ends. Answers whether all

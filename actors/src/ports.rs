@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
 use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, NodeId, Projection, Quota, RoomId, Seq, Timestamp, UserCard, UserId};
+use uuid::Uuid;
 
 /// The wall clock.
 pub trait Clock: Send + Sync + 'static {
@@ -94,22 +95,35 @@ pub trait Journal: Send + Sync + 'static {
     async fn due(&self, until: Timestamp, after: Option<(Timestamp, RoomId)>, limit: u32)
     -> Result<Vec<(Timestamp, RoomId)>, JournalError>;
 
-    /// Reserves one of a quota for a user in a room, until a projection makes it last or gives it back, or [`Self::release`] does. A
-    /// reservation that neither happens to is forgotten after [`RESERVED_FOR`]. Reserving again in the same room changes nothing. Calls
-    /// at once never exceed the bound. `false`: the user has as many as allowed in other rooms.
+    /// Reserves one of a quota for a user in a room while a command is under way, until [`Self::release`]; what the command's events make
+    /// of it is told by their projections. A reservation that is not given back is forgotten after [`RESERVED_FOR`]. Counted are rooms, so
+    /// several in the same room are one. Calls at once never exceed the bound. `false`: the user has as many as allowed in other rooms.
     ///
     /// # Errors
     /// [`JournalError::Unavailable`].
-    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError>;
+    async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError>;
 
-    /// Gives back what [`Self::reserve`] took, unless a projection has made it last.
+    /// Gives back what [`Self::reserve`] took under this id. What a projection has made to last stays.
     ///
     /// # Errors
     /// [`JournalError::Unavailable`].
-    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError>;
+    async fn release(&self, reservation: Reservation) -> Result<(), JournalError>;
 }
 
-/// How long a reservation counts that nothing came of, which only a crash between reserving and judging causes.
+/// A place of a quota that is kept for one command while it is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Its own: the same user may have several commands under way in the same room.
+    pub id: Uuid,
+    /// The command's room.
+    pub room: RoomId,
+    /// The command's author.
+    pub user: UserId,
+    /// What it counts against.
+    pub quota: Quota,
+}
+
+/// How long a reservation counts that was not given back, which only a crash while its command is under way causes.
 pub const RESERVED_FOR: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// A room after [`Journal::open`].

@@ -77,6 +77,13 @@ pub trait RoomKind: Send + Sync + 'static {
     /// Who may see an event. Everybody else gets its bare seq.
     fn audience(event: &Self::Event) -> Audience;
 
+    /// Whether an event does not say whose command it comes from, because it is for people who may not know: its record is the room's own,
+    /// without client and number. The state after it must not depend on its author.
+    fn is_anonymous(event: &Self::Event) -> bool {
+        let _ = event;
+        false
+    }
+
     /// Whether viewers see the state differently; equal keys share one encoded snapshot. 0 when everybody sees the same.
     fn view_key(state: &Self::State, viewer: UserId) -> u64;
 
@@ -329,6 +336,11 @@ pub enum Projection {
         user: UserId,
         /// Of what.
         what: &'static str,
+    },
+    /// What was kept of a quota for the command of these events while it was under way is needed no more. Made by the engine.
+    Settled {
+        /// Which.
+        reservation: uuid::Uuid,
     },
     /// Work outside the room, done at least once after the events are durable, also after a crash. `(room, seq, index)` tells it from
     /// all others.

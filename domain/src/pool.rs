@@ -124,6 +124,11 @@ impl RoomKind for Pool {
         }
     }
 
+    /// Everybody learns how many seats are left, but not who took them.
+    fn is_anonymous(event: &Event) -> bool {
+        matches!(event, Event::SeatsChanged { .. })
+    }
+
     fn view_key(state: &State, viewer: UserId) -> u64 {
         view::key(state, viewer)
     }

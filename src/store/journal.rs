@@ -23,8 +23,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tripsync_actors::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Projection, Quota, RoomId, Seq, Timestamp, UserId};
+use tripsync_actors::ports::{Append, Journal, JournalError, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Projection, RoomId, Seq, Timestamp, UserId};
 use uuid::Uuid;
 
 /// How a journal uses its database.
@@ -304,12 +304,12 @@ impl Journal for DbJournal {
         self.patiently(self.rooms_due(until, after, limit)).await
     }
 
-    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
-        self.patiently(reservations::reserve(&self.db, room, user, quota, now)).await
+    async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError> {
+        self.patiently(reservations::reserve(&self.db, reservation, now)).await
     }
 
-    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
-        self.patiently(reservations::release(&self.db, room, user, quota)).await
+    async fn release(&self, reservation: Reservation) -> Result<(), JournalError> {
+        self.patiently(reservations::release(&self.db, reservation)).await
     }
 }
 

@@ -69,6 +69,7 @@ fn the_pool_page_names_the_bounds_that_hold() {
     use tripsync_domain::pool::limits;
     for row in [
         format!("| seats | {} |", limits::SEATS_MAX),
+        format!("| price of a seat | {} minor units |", limits::PRICE_MAX),
         format!("| stops | {} |", limits::STOPS_MAX),
         format!("| requests waiting for the owner's answer | {} |", limits::PENDING_MAX),
         format!("| people on the waiting list | {} |", limits::WAITING_MAX),

@@ -1,5 +1,6 @@
 //! A room's address.
 
+use crate::engine::Reserved;
 use crate::room::message::{Parsed, RoomMsg};
 use ractor::ActorRef;
 use serde_json::Value;
@@ -32,17 +33,19 @@ pub struct Needs {
 }
 
 /// What was got ready for a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Ready {
     /// Cards of the users that it names, as far as they exist.
     pub users: Vec<UserCard>,
     /// Whether what it counts against had room; true when it counts against nothing.
     pub reserved: bool,
+    /// What was reserved for it.
+    pub kept: Option<Reserved>,
 }
 
 impl Default for Ready {
     fn default() -> Self {
-        Self { users: Vec::new(), reserved: true }
+        Self { users: Vec::new(), reserved: true, kept: None }
     }
 }
 
@@ -68,7 +71,7 @@ pub(crate) const fn kind_info<K: RoomKind>() -> KindInfo {
 fn parse_for<K: RoomKind>(value: &Value) -> Result<ParsedFor, Rejection> {
     let command: K::Command = parse(value)?;
     let needs = Needs { users: K::users_needed(&command), quota: K::quota(&command) };
-    Ok((Parsed { command: Box::new(command), fingerprint: fingerprint(value), quota: needs.quota }, needs))
+    Ok((Parsed { command: Box::new(command), fingerprint: fingerprint(value) }, needs))
 }
 
 /// The room's actor is gone; ask the engine for the room again.

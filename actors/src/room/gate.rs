@@ -1,19 +1,20 @@
 //! The output gate: what may leave only after what it was decided upon is durable.
 
+use crate::engine::Reserved;
 use crate::room::members::Ticket;
 use crate::room::message::{From, Link, Outcome, Read, RoomView};
 use std::collections::VecDeque;
 use tokio::sync::OwnedSemaphorePermit;
 use tripsync_domain::protocol::Position;
-use tripsync_domain::{ClientId, CommandNumber, Quota, Rejection, Seq, SessionId, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Rejection, Seq, SessionId, UserId};
 
 /// Where a command's answer goes, and how the command can be found again.
 pub(crate) struct Asker {
     pub(crate) user: UserId,
     pub(crate) from: From,
     pub(crate) id: Option<(ClientId, CommandNumber)>,
-    /// What was reserved for the command; given back when it is refused.
-    pub(crate) quota: Option<Quota>,
+    /// What was reserved for the command; given back when it is answered.
+    pub(crate) kept: Option<Reserved>,
     /// Given back when the command is answered.
     pub(crate) permits: Vec<OwnedSemaphorePermit>,
 }

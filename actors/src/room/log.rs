@@ -8,8 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::{
     Audience, ClientId, CommandNumber, Conflict, Ctx, Decision, Effect, Epoch, EventMeta, Projection, Rejection, RoomId, RoomKind, Seq,
-    Timestamp, UserCard,
+    Timestamp, UserCard, UserId,
 };
+use uuid::Uuid;
 
 /// A record as it goes to sessions.
 #[derive(Clone, Debug)]
@@ -193,12 +194,14 @@ impl<K: RoomKind> Log<K> {
                 by: ctx.author,
                 command: identity.map(|identity| (identity.client, identity.n)),
             };
+            // The journal's row still has whose it was, by which a repeated command is recognised.
+            let (by, signed) = if K::is_anonymous(&event) { (UserId::ROOM, None) } else { (meta.by, identity) };
             let record = EventRecord {
                 seq: meta.seq,
                 at: meta.at,
-                by: meta.by,
-                client: identity.map(|identity| identity.client),
-                n: identity.map(|identity| identity.n),
+                by,
+                client: signed.map(|identity| identity.client),
+                n: signed.map(|identity| identity.n),
                 ev: event,
                 conflicts: if index == last { conflicts.to_vec() } else { Vec::new() },
             };
@@ -223,6 +226,13 @@ impl<K: RoomKind> Log<K> {
         };
         pending.projections = projections;
         Ok(())
+    }
+
+    /// What was reserved for the command that was judged last is given back by its append, in the moment in which its events count.
+    pub(crate) fn settle(&mut self, reservation: Uuid) {
+        if let Some(pending) = self.pending.back_mut() {
+            pending.projections.push(Projection::Settled { reservation });
+        }
     }
 
     /// Everything that is pending, for the lane; `None` while an append is outstanding or nothing is pending.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Codec, Position};
-use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Quota, Rejection, Role, RoomId, Seq, SessionId, UserCard};
+use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Rejection, Role, RoomId, Seq, SessionId, UserCard};
 
 /// A message to a room.
 pub enum RoomMsg {
@@ -212,8 +212,6 @@ pub struct Parsed {
     pub(crate) command: Box<dyn Any + Send>,
     /// [`tripsync_domain::command::fingerprint`] of its wire form.
     pub(crate) fingerprint: u64,
-    /// What was reserved for it, to be given back if it is refused.
-    pub(crate) quota: Option<Quota>,
 }
 
 /// A stored command.

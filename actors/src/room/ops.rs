@@ -1,7 +1,7 @@
 //! Commands: recognised, judged, answered.
 
 use super::{Phase, Room};
-use crate::engine::Ready;
+use crate::engine::{Ready, Reserved};
 use crate::frame::{Frame, frame_of};
 use crate::lane::Committed;
 use crate::ports::{Refusal, StoredCommand};
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tripsync_domain::protocol::{EventRecord, ServerFrame};
-use tripsync_domain::{ClientId, CommandNumber, Ctx, Epoch, ErrorCode, ItemId, Quota, Rejection, RoomKind, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Ctx, Epoch, ErrorCode, ItemId, Rejection, RoomKind, UserCard, UserId};
 
 /// Commands that broke the rules and are remembered.
 const POISON_MAX: usize = 64;
@@ -30,7 +30,7 @@ impl Asker {
             From::Session { .. } => None,
         });
         let user = user.unwrap_or(UserId(uuid::Uuid::nil()));
-        (Self { user, from: op.from, id: op.id, quota: op.command.quota, permits: op.permits }, op.command)
+        (Self { user, from: op.from, id: op.id, kept: op.ready.kept, permits: op.permits }, op.command)
     }
 }
 
@@ -174,9 +174,9 @@ impl<K: RoomKind> Room<K> {
     fn judge(&mut self, op: Op, author: UserCard) {
         let fingerprint = op.command.fingerprint;
         let identity = op.id.map(|(client, n)| Identity { client, n, fingerprint });
-        let Op { from, id, command: Parsed { command, quota, .. }, base, if_match, origin, ready: Ready { mut users, reserved }, permits } =
-            op;
-        let asker = Asker { user: author.user, from, id, quota, permits };
+        let Op { from, id, command: Parsed { command, .. }, base, if_match, origin, ready, permits } = op;
+        let Ready { mut users, reserved, kept } = ready;
+        let asker = Asker { user: author.user, from, id, kept, permits };
         if !self.expire() {
             self.answer(asker, Err(retry()));
             return;
@@ -209,6 +209,9 @@ impl<K: RoomKind> Room<K> {
         let at = self.log.decided();
         match verdict {
             Verdict::Decided { seq, conflicts } => {
+                if let Some(kept) = &asker.kept {
+                    self.log.settle(kept.id());
+                }
                 if let Some(Identity { client, n, fingerprint }) = identity {
                     let applied = Applied { n, seq, fingerprint, conflicts: conflicts.clone() };
                     self.clients.applied((asker.user, client), applied, self.log.durable());
@@ -273,9 +276,9 @@ impl<K: RoomKind> Room<K> {
 
     /// Answers a command: a frame to its session, or the reply to its caller.
     pub(super) fn answer(&self, asker: Asker, answer: Result<Outcome, Rejection>) {
-        let Asker { user, from, id, quota, permits } = asker;
-        drop(permits);
-        self.give_back(user, quota, answer.is_err());
+        let Asker { from, id, mut kept, permits, .. } = asker;
+        settled(&mut kept, &answer);
+        drop((kept, permits));
         match from {
             From::Session { sink, .. } => {
                 if let Some(frame) = self.answer_frame(id, answer) {
@@ -290,25 +293,13 @@ impl<K: RoomKind> Room<K> {
     }
 
     /// The same, but a session's frame is kept to be written together with the events.
-    pub(super) fn answer_into(&self, answers: &mut Answers, asker: Asker, answer: Result<Outcome, Rejection>) {
+    pub(super) fn answer_into(&self, answers: &mut Answers, mut asker: Asker, answer: Result<Outcome, Rejection>) {
+        settled(&mut asker.kept, &answer);
         if let From::Session { id, sink } = asker.from {
-            self.give_back(asker.user, asker.quota, answer.is_err());
             answers.entry(id).or_insert_with(|| (sink, Vec::new())).1.extend(self.answer_frame(asker.id, answer));
         } else {
             self.answer(asker, answer);
         }
-    }
-
-    /// Gives back what was reserved for a command that came to nothing. What is not given back, because the journal is away, is
-    /// forgotten after a while.
-    fn give_back(&self, user: UserId, quota: Option<Quota>, refused: bool) {
-        let Some(quota) = quota.filter(|_| refused) else { return };
-        let (shared, room) = (Arc::clone(&self.shared), self.id);
-        tokio::spawn(async move {
-            if let Err(error) = shared.journal.release(room, user, quota).await {
-                tracing::warn!(room.id = %room, error = %crate::error_chain(&error), "a reservation was not given back");
-            }
-        });
     }
 
     fn answer_frame(&self, id: Option<(ClientId, CommandNumber)>, answer: Result<Outcome, Rejection>) -> Option<Frame> {
@@ -321,6 +312,13 @@ impl<K: RoomKind> Room<K> {
                 ServerFrame::Rejected { room, n, rejection }
             }
         }))
+    }
+}
+
+/// What was reserved for a command that is stored was given back by its append.
+fn settled(kept: &mut Option<Reserved>, answer: &Result<Outcome, Rejection>) {
+    if let (Some(kept), Ok(Outcome { repeated: false, .. })) = (kept, answer) {
+        kept.settled();
     }
 }
 

@@ -136,6 +136,7 @@ impl<K: RoomKind> Room<K> {
             | Projection::Unlisted
             | Projection::Reserved { .. }
             | Projection::Released { .. }
+            | Projection::Settled { .. }
             | Projection::Task { .. } => return,
         };
         for info in expelled {

@@ -266,7 +266,8 @@ impl Session {
             base: first.base,
             if_match: None,
             origin: None,
-            ready: first.ready.clone().unwrap_or_default(),
+            // Got ready again when the room is gone.
+            ready: first.ready.take().unwrap_or_default(),
             permits: vec![own, place_in_room],
         };
         if address.tell(RoomMsg::Op(op)).is_ok() {

@@ -202,7 +202,11 @@ async fn judge(world: World) {
     // Every command was applied at most once, and whoever was told so was told the truth, each time the same.
     for Sent { user, n, command, answers } in world.sent {
         let id = (Some(ClientId(user.0)), Some(CommandNumber(n)));
-        let stored = records.iter().filter(|record| record.by == user && (record.client, record.n) == id).map(|record| record.seq).max();
+        let stored = records.iter().rposition(|record| record.by == user && (record.client, record.n) == id).map(|signed| {
+            // What follows for everybody does not say whose it is.
+            let follows = records[signed + 1..].iter().take_while(|record| matches!(record.ev, Event::SeatsChanged { .. }));
+            follows.last().map_or(records[signed].seq, |record| record.seq)
+        });
         let count = answers.len();
         let mut last = None;
         for answer in answers {

@@ -7,7 +7,7 @@ use super::ward::{Violations, Ward, json_of};
 use crate::config::EngineConfig;
 use crate::engine::{CallOptions, Engine, Kinds, Ports};
 use crate::frame::Frame;
-use crate::ports::{Append, Clock as _, Journal, JournalError, Notifier, Opened, Refusal, Snapshot, Stored, StoredCommand};
+use crate::ports::{Append, Clock as _, Journal, JournalError, Notifier, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
 use crate::room::{Outcome, RoomView};
 use crate::session::{Authenticator, Credential, SessionLimits, Shared};
 use crate::testing::checker::{Commands, Violation};
@@ -21,9 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::trip::{Event, State, Trip};
-use tripsync_domain::{
-    ClientId, CommandNumber, Epoch, EventMeta, NodeId, Quota, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId,
-};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, EventMeta, NodeId, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
 use uuid::Uuid;
 
 /// A journal that a dead process cannot reach any more.
@@ -94,13 +92,13 @@ impl Journal for Mortal {
         self.alive().await;
         self.inner.due(until, after, limit).await
     }
-    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
+    async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError> {
         self.alive().await;
-        self.inner.reserve(room, user, quota, now).await
+        self.inner.reserve(reservation, now).await
     }
-    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
+    async fn release(&self, reservation: Reservation) -> Result<(), JournalError> {
         self.alive().await;
-        self.inner.release(room, user, quota).await
+        self.inner.release(reservation).await
     }
 }
 

@@ -63,6 +63,7 @@ pub async fn journal_contract(subject: &dyn Subject) {
     capacity::capacity_grows_and_shrinks(subject.journal()).await;
     deadlines::rooms_are_found_by_their_deadline(subject.journal()).await;
     quotas::a_bound_holds_over_all_rooms(subject.journal()).await;
+    quotas::a_bound_holds_for_commands_that_overtake_each_other(subject.journal()).await;
     quotas::a_bound_holds_when_many_ask_at_once(subject.journal()).await;
     load::a_large_batch_is_stored_whole(subject.journal()).await;
     load::many_rooms_append_at_once(subject.journal()).await;

@@ -3,7 +3,7 @@
 mod reservations;
 mod room;
 
-use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
+use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use reservations::Reservations;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, Listing, NodeId, Quota, Role, RoomId, Seq, Task, Timestamp, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, ItemId, Listing, NodeId, Role, RoomId, Seq, Task, Timestamp, UserId};
 
 /// What goes wrong with an append whose caller learns only that the outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,14 +310,14 @@ impl Journal for MemoryJournal {
         Ok(due)
     }
 
-    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
+    async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError> {
         self.reachable()?;
-        Ok(self.reservations.lock().reserve(room, user, quota, now))
+        Ok(self.reservations.lock().reserve(reservation, now))
     }
 
-    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
+    async fn release(&self, reservation: Reservation) -> Result<(), JournalError> {
         self.reachable()?;
-        self.reservations.lock().release(room, user, quota.what, false);
+        self.reservations.lock().release(reservation.id);
         Ok(())
     }
 }

@@ -54,9 +54,11 @@ impl Out<'_> {
             Event::Claimed { claim, .. } => {
                 self.list.push(Projection::MemberSet { user: claim.user, role: Role::Viewer });
                 match claim.stage {
-                    Stage::Pending {} => self.list.push(Projection::Reserved { user: claim.user, what: PENDING.what }),
+                    Stage::Pending {} | Stage::Waiting { approved: false } => {
+                        self.list.push(Projection::Reserved { user: claim.user, what: PENDING.what });
+                    }
                     Stage::Held { .. } | Stage::Offered { .. } => self.takes(claim),
-                    Stage::Waiting { .. } | Stage::Confirmed {} => {}
+                    Stage::Waiting { approved: true } | Stage::Confirmed {} => {}
                 }
             }
             Event::Offered { claim, .. } => {
@@ -79,8 +81,10 @@ impl Out<'_> {
                 let doc = json!({"id": id, "seq": meta.seq, "by": meta.by, "at": meta.at, "body": body, "to": to});
                 self.list.push(Projection::Item { collection: MESSAGES, id: *id, seq: meta.seq, doc });
             }
-            Event::WaitingApproved { .. }
-            | Event::RidersShown { .. }
+            Event::WaitingApproved { user, .. } => {
+                self.list.push(Projection::Released { user: *user, what: PENDING.what });
+            }
+            Event::RidersShown { .. }
             | Event::SeatsChanged { .. }
             | Event::PoolDeparted {}
             | Event::Boarded { .. }

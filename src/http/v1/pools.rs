@@ -20,7 +20,6 @@ use super::rooms::document::{self, About};
 use super::rooms::{self, Door, Served};
 use crate::app::App;
 use tripsync_domain::Pool;
-use tripsync_domain::pool::Event;
 use utoipa_axum::router::OpenApiRouter;
 
 type Reader = rooms::read::Reader<Pool>;
@@ -30,11 +29,6 @@ impl Served for Pool {
     const DOOR: Door = Door::Room;
     const KEYED_ROOM: &'static [u8] = b"room/pool";
     const HAS_SECRETS: bool = true;
-
-    /// Everybody learns how many seats are left, but not who took them.
-    fn hides_author(event: &Event) -> bool {
-        matches!(event, Event::SeatsChanged { .. })
-    }
 }
 
 const ABOUT: About = About {

@@ -27,11 +27,6 @@ pub(super) trait Served: RoomKind {
 
     /// Whether there are events that not everybody in the room may see.
     const HAS_SECRETS: bool = false;
-
-    /// Whether who caused an event is a secret, though the event itself is none.
-    fn hides_author(_: &Self::Event) -> bool {
-        false
-    }
 }
 
 /// Who is asked whether somebody may know of a room.

@@ -70,6 +70,7 @@ impl<'a> Projected<'a> {
                 Projection::Released { user, what } => {
                     folded.extras().reservations.insert((*user, what), false);
                 }
+                Projection::Settled { reservation } => folded.extras().settled.push(*reservation),
                 Projection::Task { seq, index, task } => {
                     folded.extras().tasks.insert((*seq, *index), task);
                 }

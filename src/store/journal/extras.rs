@@ -22,6 +22,8 @@ pub(super) struct Extras<'a> {
     pub(super) listing: Option<Option<&'a Listing>>,
     /// Whether a user's reservation lasts from now on, or is given back.
     pub(super) reservations: BTreeMap<(UserId, &'static str), bool>,
+    /// What was held for commands that are stored now.
+    pub(super) settled: Vec<Uuid>,
     /// Work, by event and number.
     pub(super) tasks: BTreeMap<(Seq, u16), &'a Task>,
 }
@@ -122,6 +124,11 @@ pub(super) fn reservations<'p>(parts: &'p [&'p Part<'_>], lasting: bool) -> impl
         let those = extras.reservations.iter().filter(move |(_, lasts)| **lasts == lasting);
         those.map(move |((user, what), _)| (user.0, *what, room))
     })
+}
+
+/// What was held for commands that are stored now.
+pub(super) fn settled<'p>(parts: &'p [&'p Part<'_>]) -> impl Iterator<Item = Uuid> {
+    of(parts).flat_map(|(.., extras)| extras.settled.iter().copied())
 }
 
 /// A row of `tasks`.

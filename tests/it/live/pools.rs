@@ -231,6 +231,9 @@ async fn everybody_sees_what_concerns_them(database: TestDatabase) {
     for hidden in [secret, "Where do we meet", &ben.id.to_string(), "Rider"] {
         assert!(!text.contains(hidden), "{hidden} is seen by somebody else");
     }
+    // Nor does what everybody is told, how many seats are left, say who took them or waits for them.
+    let text = json!([live, dan.state(&server, pool).await]).to_string();
+    assert!(!text.contains(&cid.id.to_string()), "{text}");
     let tags: Vec<_> = live.iter().map(|event| event["ev"]["type"].as_str().unwrap_or("-")).collect();
     assert_eq!(tags, ["-", "-", "-", "seats_changed", "-", "seats_changed", "-"]);
     // The same who comes later, and everybody by what they are.

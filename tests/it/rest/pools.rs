@@ -11,6 +11,7 @@ mod privacy;
 mod problems;
 mod roles;
 mod search;
+mod sockets;
 
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::client::{Account, Answer, text};
-use crate::harness::{Server, TestDatabase};
+use crate::harness::{Launch, Server, TestDatabase};
 
 /// What somebody is to a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,11 @@ const GROUP: &str = "rowing club";
 
 impl World {
     async fn on(database: &TestDatabase) -> Self {
-        let server = Server::on(database).start().await;
+        Self::with(Server::on(database)).await
+    }
+
+    async fn with(launch: Launch) -> Self {
+        let server = launch.start().await;
         let anonymous = Api::of(&server);
         let names = ["ann", "bob", "carl", "dora", "eve", "fred", "gina", "hugo", "ida", "guest", "newcomer"];
         let mut people = futures_util::future::join_all(names.map(|name| anonymous.account(name))).await;

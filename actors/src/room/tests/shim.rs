@@ -1,12 +1,12 @@
 //! A journal between the engine and the one in memory: it counts openings, holds up snapshots and look-ups, and panics when told to.
 
-use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Snapshot, Stored, StoredCommand};
+use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
 use crate::testing::MemoryJournal;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
-use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Quota, RoomId, Seq, Timestamp, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Timestamp, UserId};
 
 pub(super) struct Shim {
     inner: MemoryJournal,
@@ -93,11 +93,11 @@ impl Journal for Shim {
         self.inner.due(until, after, limit).await
     }
 
-    async fn reserve(&self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> Result<bool, JournalError> {
-        self.inner.reserve(room, user, quota, now).await
+    async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError> {
+        self.inner.reserve(reservation, now).await
     }
 
-    async fn release(&self, room: RoomId, user: UserId, quota: Quota) -> Result<(), JournalError> {
-        self.inner.release(room, user, quota).await
+    async fn release(&self, reservation: Reservation) -> Result<(), JournalError> {
+        self.inner.release(reservation).await
     }
 }

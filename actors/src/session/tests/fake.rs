@@ -104,7 +104,7 @@ fn parse(value: &Value) -> Result<ParsedFor, Rejection> {
     }
     let users = value.get("users").and_then(Value::as_u64).unwrap_or(0);
     let users = (0..users).map(|n| UserId(Uuid::from_u128(u128::from(n) + 10))).collect();
-    Ok((Parsed { command: Box::new(()), fingerprint: 0, quota: None }, Needs { users, quota: None }))
+    Ok((Parsed { command: Box::new(()), fingerprint: 0 }, Needs { users, quota: None }))
 }
 
 static KIND: KindInfo = KindInfo { tag: "fake", parse };
@@ -176,7 +176,7 @@ impl Rooms for FakeRooms {
     }
 
     async fn prepare(&self, _: RoomId, _: UserId, needs: &Needs) -> Result<Ready, Rejection> {
-        Ok(Ready { users: self.cards(&needs.users).await?, reserved: true })
+        Ok(Ready { users: self.cards(&needs.users).await?, ..Ready::default() })
     }
 }
 

@@ -1,41 +1,45 @@
 //! What users have reserved in rooms.
 
-use crate::ports::{Append, RESERVED_FOR};
-use std::collections::BTreeMap;
-use tripsync_domain::{Projection, Quota, RoomId, Timestamp, UserId};
+use crate::ports::{Append, RESERVED_FOR, Reservation};
+use std::collections::{BTreeMap, BTreeSet};
+use tripsync_domain::{Projection, RoomId, Timestamp, UserId};
+use uuid::Uuid;
 
-/// By user, kind and room: when it was reserved; none for one that lasts.
 #[derive(Debug, Default)]
-pub(super) struct Reservations(BTreeMap<(UserId, &'static str, RoomId), Option<Timestamp>>);
+pub(super) struct Reservations {
+    /// What events made to last.
+    lasting: BTreeSet<(UserId, &'static str, RoomId)>,
+    /// For commands under way, by id: when it was reserved.
+    held: BTreeMap<Uuid, (Reservation, Timestamp)>,
+}
 
 impl Reservations {
-    pub(super) fn reserve(&mut self, room: RoomId, user: UserId, quota: Quota, now: Timestamp) -> bool {
-        let counts = |at: &Option<Timestamp>| at.is_none_or(|at| at.plus(RESERVED_FOR) > now);
-        let key = (user, quota.what, room);
-        if !self.0.get(&key).is_some_and(counts) {
-            let others = self.0.iter().filter(|((by, what, _), at)| (*by, *what) == (user, quota.what) && counts(at)).count();
-            if others >= usize::from(quota.max) {
-                return false;
-            }
-            self.0.insert(key, Some(now));
+    pub(super) fn reserve(&mut self, reservation: Reservation, now: Timestamp) -> bool {
+        let Reservation { id, room, user, quota } = reservation;
+        self.held.retain(|_, (_, at)| at.plus(RESERVED_FOR) > now);
+        let held = self.held.values().filter(|(held, _)| (held.user, held.quota.what) == (user, quota.what)).map(|(held, _)| held.room);
+        let others: BTreeSet<_> = held.chain(self.lasting(user, quota.what)).filter(|other| *other != room).collect();
+        let fits = others.len() < usize::from(quota.max);
+        if fits {
+            self.held.insert(id, (reservation, now));
         }
-        true
+        fits
     }
 
-    pub(super) fn release(&mut self, room: RoomId, user: UserId, what: &'static str, lasting: bool) {
-        let key = (user, what, room);
-        if lasting || self.0.get(&key).is_some_and(Option::is_some) {
-            self.0.remove(&key);
-        }
+    pub(super) fn release(&mut self, id: Uuid) {
+        self.held.remove(&id);
     }
 
     pub(super) fn project(&mut self, append: &Append) {
         for projection in &append.projections {
             match projection {
                 Projection::Reserved { user, what } => {
-                    self.0.insert((*user, what, append.room), None);
+                    self.lasting.insert((*user, what, append.room));
                 }
-                Projection::Released { user, what } => self.release(append.room, *user, what, true),
+                Projection::Released { user, what } => {
+                    self.lasting.remove(&(*user, *what, append.room));
+                }
+                Projection::Settled { reservation } => self.release(*reservation),
                 Projection::Room { .. }
                 | Projection::MemberSet { .. }
                 | Projection::MemberGone { .. }
@@ -52,8 +56,6 @@ impl Reservations {
     }
 
     pub(super) fn lasting(&self, user: UserId, what: &'static str) -> Vec<RoomId> {
-        let lasts =
-            |((by, kind, _), at): &(&(UserId, &'static str, RoomId), &Option<Timestamp>)| (*by, *kind) == (user, what) && at.is_none();
-        self.0.iter().filter(lasts).map(|((.., room), _)| *room).collect()
+        self.lasting.iter().filter(|(by, kind, _)| (*by, *kind) == (user, what)).map(|(.., room)| *room).collect()
     }
 }

@@ -40,7 +40,8 @@ impl Side {
             | Projection::MemberGone { .. }
             | Projection::Item { .. }
             | Projection::Reserved { .. }
-            | Projection::Released { .. } => {}
+            | Projection::Released { .. }
+            | Projection::Settled { .. } => {}
         }
     }
 
@@ -167,7 +168,8 @@ impl Room {
             | Projection::Unlisted
             | Projection::Task { .. }
             | Projection::Reserved { .. }
-            | Projection::Released { .. } => {}
+            | Projection::Released { .. }
+            | Projection::Settled { .. } => {}
         }
     }
 

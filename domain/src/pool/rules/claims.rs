@@ -23,17 +23,16 @@ pub(super) fn request(room: &Room<'_>, command: &Request) -> Judgement {
         if room.state.line.len() >= WAITING_MAX {
             return Err(Rejection::new(ErrorCode::LimitReached, format!("The waiting list has at most {WAITING_MAX} people")));
         }
+        if !instant {
+            reserved(room)?;
+        }
         claim.stage = Stage::Waiting { approved: instant };
         let place = u16::try_from(room.state.line.len() + 1).ok();
         draft.push(Event::Claimed { owner: room.pool.owner, claim: Box::new(claim), place });
     } else if instant {
         draft.confirm(claim);
     } else {
-        if !room.ctx.reserved {
-            let message =
-                format!("You have {PENDING_PER_PERSON_MAX} requests that wait for an answer, in all pools together; withdraw one first");
-            return Err(Rejection::new(ErrorCode::LimitReached, message));
-        }
+        reserved(room)?;
         let pending = room.state.claims.values().filter(|claim| claim.stage == Stage::Pending {}).count();
         if pending >= PENDING_MAX {
             return Err(Rejection::new(ErrorCode::LimitReached, format!("At most {PENDING_MAX} requests wait for the owner's answer")));
@@ -41,6 +40,15 @@ pub(super) fn request(room: &Room<'_>, command: &Request) -> Judgement {
         draft.push(Event::Claimed { owner: room.pool.owner, claim: Box::new(claim), place: None });
     }
     Ok(draft.into_decision())
+}
+
+/// Whether the author may have one more request that waits for an owner's answer.
+fn reserved(room: &Room<'_>) -> Result<(), Rejection> {
+    if room.ctx.reserved {
+        return Ok(());
+    }
+    let message = format!("You have {PENDING_PER_PERSON_MAX} requests that wait for an answer, in all pools together; withdraw one first");
+    Err(Rejection::new(ErrorCode::LimitReached, message))
 }
 
 pub(super) fn hold(room: &Room<'_>, command: Hold) -> Judgement {

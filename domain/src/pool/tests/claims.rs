@@ -157,6 +157,9 @@ fn who_has_too_many_requests_waiting_may_still_book_and_wait() {
     let mut room = Room::pool("approval");
     room.reserved = false;
     room.refused(BEN, json!({"type": "request"}), ErrorCode::LimitReached, "");
+    // Waiting for a seat there means waiting for the owner's answer too.
+    room.ok(ANA, json!({"type": "invite", "user": CID, "seats": 2}));
+    room.refused(BEN, json!({"type": "request", "wait": true}), ErrorCode::LimitReached, "");
     let mut room = Room::with(json!({"booking": "instant", "seats": 1}));
     room.reserved = false;
     room.ask(BEN, 1);

@@ -3,7 +3,7 @@
 use super::harness::{ANA, Room};
 use crate::pool::sabotage::{Sabotage, sabotage};
 use crate::pool::testing::{Ledger, random_command, random_pool};
-use crate::pool::{Command, Phase, State};
+use crate::pool::{Command, Phase, Stage, State};
 use crate::trip::testing::numbers;
 use crate::{Projection, UserId, command};
 use proptest::prelude::*;
@@ -75,9 +75,12 @@ fn projections_agree(room: &Room) {
             _ => {}
         }
     }
-    let seated: BTreeSet<_> = room.state.claims.keys().copied().collect();
+    let claims = || room.state.claims.values();
+    let seated: BTreeSet<_> = claims().filter(|claim| claim.stage.takes_seats()).map(|claim| claim.id).collect();
     assert_eq!(taken.keys().copied().collect::<BTreeSet<_>>(), seated);
-    assert!(reserved.is_empty(), "a reservation outlives the ride");
+    let unanswered = |stage: Stage| matches!(stage, Stage::Pending {} | Stage::Waiting { approved: false });
+    let asking: BTreeSet<_> = claims().filter(|claim| unanswered(claim.stage)).map(|claim| claim.user).collect();
+    assert_eq!(reserved, asking, "who waits for an answer, and whose reservation lasts");
 }
 
 fn replay_agrees(room: &Room) {

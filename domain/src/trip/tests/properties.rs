@@ -86,7 +86,8 @@ proptest! {
                     | Projection::Listing(_)
                     | Projection::Unlisted
                     | Projection::Reserved { .. }
-                    | Projection::Released { .. } => prop_assert!(false, "nobody asked for this"),
+                    | Projection::Released { .. }
+                    | Projection::Settled { .. } => prop_assert!(false, "nobody asked for this"),
                 }
             }
         }

@@ -135,7 +135,7 @@ impl Eyes {
         if !K::audience(&record.ev).includes(self.user, self.role) {
             return Ok(None);
         }
-        let hidden = K::hides_author(&record.ev) && self.role < Role::Organizer && row.author != self.user;
+        let hidden = K::is_anonymous(&record.ev) && self.role < Role::Organizer && row.author != self.user;
         let by = if hidden { UserId::ROOM } else { row.author };
         Ok(Some(Event { by, text: K::describe(&record.ev), conflicts: record.conflicts, row }))
     }

@@ -27,12 +27,14 @@ const FREES_AND_LISTS: &str = "WITH freed AS (
             to_stop = excluded.to_stop, from_lat = excluded.from_lat, from_lon = excluded.from_lon, to_lat = excluded.to_lat,
             to_lon = excluded.to_lon, from_cell = excluded.from_cell, to_cell = excluded.to_cell, seats = excluded.seats
     ), lasting AS (
-        INSERT INTO reservations (user_id, what, room, at)
-        SELECT r.user_id, r.what, r.room, NULL FROM UNNEST($21::uuid[], $22::text[], $23::uuid[]) AS r (user_id, what, room)
-        ON CONFLICT (user_id, what, room) DO UPDATE SET at = NULL
+        INSERT INTO reservations (user_id, what, room)
+        SELECT r.user_id, r.what, r.room FROM UNNEST($21::uuid[], $22::text[], $23::uuid[]) AS r (user_id, what, room)
+        ON CONFLICT (user_id, what, room) DO NOTHING
     ), released AS (
         DELETE FROM reservations USING UNNEST($24::uuid[], $25::text[], $26::uuid[]) AS r (user_id, what, room)
         WHERE reservations.user_id = r.user_id AND reservations.what = r.what AND reservations.room = r.room
+    ), settled AS (
+        DELETE FROM reservations_held WHERE id = ANY ($32::uuid[])
     )
     INSERT INTO tasks (room, seq, idx, task, at, attempts, not_before)
     SELECT t.room, t.seq, t.idx, t.task, t.at, 0, t.at
@@ -91,6 +93,7 @@ async fn put_lists(connection: &mut PgConnection, parts: &[&Part<'_>]) -> Result
         .bind(tasks.iter().map(|it| it.idx).collect::<Vec<_>>())
         .bind(tasks.iter().map(|it| it.task.as_str()).collect::<Vec<_>>())
         .bind(tasks.iter().map(|it| it.at).collect::<Vec<_>>())
+        .bind(extras::settled(parts).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

@@ -77,11 +77,11 @@ fn put_listings(connection: &Connection, parts: &[&Part<'_>]) -> Result<(), Erro
 
 fn put_reservations(connection: &Connection, parts: &[&Part<'_>]) -> Result<(), Error> {
     for (user, what, room) in extras::reservations(parts, true) {
-        let mut statement = connection.prepare_cached(
-            "INSERT INTO reservations (user_id, what, room, at) VALUES (?1, ?2, ?3, NULL) \
-             ON CONFLICT (user_id, what, room) DO UPDATE SET at = NULL",
-        )?;
-        statement.execute(params![user.as_bytes(), what, room.as_bytes()])?;
+        let sql = "INSERT INTO reservations (user_id, what, room) VALUES (?1, ?2, ?3) ON CONFLICT (user_id, what, room) DO NOTHING";
+        connection.prepare_cached(sql)?.execute(params![user.as_bytes(), what, room.as_bytes()])?;
+    }
+    for id in extras::settled(parts) {
+        connection.prepare_cached("DELETE FROM reservations_held WHERE id = ?1")?.execute(params![id.as_bytes()])?;
     }
     for (user, what, room) in extras::reservations(parts, false) {
         connection.prepare_cached("DELETE FROM reservations WHERE user_id = ?1 AND what = ?2 AND room = ?3")?.execute(params![

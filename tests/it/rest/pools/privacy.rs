@@ -14,7 +14,7 @@ const SURFACES: &[&str] =
 
 /// Something that not everybody may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Secret {
+pub(super) enum Secret {
     Email(Place),
     Phone(Place),
     /// The name of the exact place.
@@ -32,7 +32,7 @@ enum Secret {
 }
 
 impl Secret {
-    fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         let claimants = [Place::Rider, Place::Pending, Place::Waiting, Place::Rejected, Place::Former];
         let of = |place| [Self::Email(place), Self::Phone(place), Self::Pickup(place), Self::Part(place), Self::Message(place)];
         let mut all: Vec<_> = claimants.into_iter().flat_map(of).collect();
@@ -40,7 +40,7 @@ impl Secret {
         all
     }
 
-    fn text(self, world: &World) -> String {
+    pub(super) fn text(self, world: &World) -> String {
         match self {
             Self::Email(place) => world.account(place).email.clone(),
             Self::Phone(place) => phone(place as usize),
@@ -53,8 +53,13 @@ impl Secret {
         }
     }
 
+    /// Whether it is what the contacts are for.
+    pub(super) const fn is_contact(self) -> bool {
+        matches!(self, Self::Email(_) | Self::Phone(_) | Self::Pickup(_))
+    }
+
     /// Whether somebody sees it anywhere but in the contacts and the own pick-up point.
-    fn is_seen_by(self, viewer: Place) -> bool {
+    pub(super) fn is_seen_by(self, viewer: Place) -> bool {
         match self {
             Self::Email(_) | Self::Phone(_) | Self::Pickup(_) => false,
             // Who is in the car knows who else is, or was.
@@ -80,7 +85,7 @@ impl Secret {
 }
 
 /// A pool with everybody in their places, each with a pick-up point and a phone.
-async fn full_pool(world: &World) -> String {
+pub(super) async fn full_pool(world: &World) -> String {
     let (owner, pool) = (world.of(Place::Owner), world.pool(json!({"seats": 4})).await);
     let claim = |claim: Option<String>| claim.unwrap();
     let ask = async |place: Place, seats: u8| {
@@ -160,7 +165,7 @@ async fn nobody_sees_more_than_the_table_says(database: TestDatabase) {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    for secret in Secret::all().into_iter().filter(|secret| matches!(secret, Secret::Email(_) | Secret::Phone(_) | Secret::Pickup(_))) {
+    for secret in Secret::all().into_iter().filter(|secret| secret.is_contact()) {
         assert!(!world.server.log().contains(&secret.text(&world)), "{secret:?} is in the server's log");
     }
 }

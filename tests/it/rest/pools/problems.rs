@@ -5,9 +5,14 @@ use uuid::Uuid;
 
 use super::{Place, World, new_pool};
 use crate::harness::{TestDatabase, for_each_backend};
-use crate::rest::client::send;
+use crate::rest::client::{send, text};
 
-for_each_backend!(bad_bodies_point_at_the_mistake, bad_addresses_lead_nowhere, more_than_five_requests_are_too_many);
+for_each_backend!(
+    bad_bodies_point_at_the_mistake,
+    bad_addresses_lead_nowhere,
+    more_than_five_requests_are_too_many,
+    waiting_for_a_seat_counts_while_the_owner_has_not_answered
+);
 
 /// Who sends where what, code and pointer (`-`: none).
 const BODIES: &[(Place, &str, &str, &str, &str)] = &[
@@ -128,4 +133,36 @@ async fn more_than_five_requests_are_too_many(database: TestDatabase) {
             answer.problem("limit_reached");
         }
     }
+}
+
+async fn waiting_for_a_seat_counts_while_the_owner_has_not_answered(database: TestDatabase) {
+    let world = World::on(&database).await;
+    let (bob, owner) = (world.of(Place::Rider), world.of(Place::Owner));
+    let full = async |booking: &str| {
+        let pool = world.pool(json!({"booking": booking, "seats": 1})).await;
+        world.guest_claim(&pool, true).await;
+        pool
+    };
+    let wait = async |pool: &str| bob.post(&format!("{pool}/requests"), json!({"wait": true})).await;
+    // Where nobody has to answer, as many as one likes; and what was booked is no request.
+    for _ in 0..3 {
+        wait(&full("instant").await).await.ok(201);
+        let booked = world.pool(json!({"booking": "instant"})).await;
+        bob.post(&format!("{booked}/requests"), json!({})).await.ok(201);
+    }
+    let mut claims = Vec::new();
+    for _ in 0..5 {
+        let pool = full("approval").await;
+        let claim = text(&wait(&pool).await.ok(201)["id"]);
+        claims.push(format!("{pool}/claims/{claim}"));
+    }
+    let pool = full("approval").await;
+    wait(&pool).await.problem("limit_reached");
+    let open = world.pool(json!({})).await;
+    bob.post(&format!("{open}/requests"), json!({})).await.problem("limit_reached");
+    owner.post(&format!("{}/approve", claims[0]), Value::Null).await.ok(200);
+    wait(&pool).await.ok(201);
+    bob.post(&format!("{open}/requests"), json!({})).await.problem("limit_reached");
+    owner.post(&format!("{}/reject", claims[1]), Value::Null).await.ok(200);
+    bob.post(&format!("{open}/requests"), json!({})).await.ok(201);
 }
