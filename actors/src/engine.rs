@@ -100,7 +100,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Self::start`].
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(any(test, feature = "testing", debug_assertions))]
     pub async fn start_sabotaged(ports: Ports, kinds: Kinds, config: EngineConfig, sabotage: Sabotage) -> Result<Self, ractor::SpawnErr> {
         Self::launch(ports, kinds, config, sabotage).await
     }

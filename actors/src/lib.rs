@@ -22,6 +22,8 @@ pub mod testing;
 pub use config::EngineConfig;
 pub use engine::{Engine, Kinds, Ports, RoomRef};
 pub use frame::{Frame, frame_of};
+#[cfg(any(test, feature = "testing", debug_assertions))]
+pub use sabotage::Sabotage;
 
 /// An error and its causes in one line, for logs.
 #[must_use]

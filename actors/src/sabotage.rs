@@ -1,11 +1,12 @@
 //! Ways to break the engine on purpose, so that the checkers can be shown to notice.
 //!
-//! Without the feature `testing` every question is answered by a constant "no", and there is no way to ask for anything else.
+//! In a release build every question is answered by a constant "no", and there is no way to ask for anything else. A debug build of the server
+//! takes a name from `TRIPSYNC_SABOTAGE`, so that the load test's verdict can be tried.
 
 macro_rules! sabotage {
     ($($(#[$doc:meta])* $name:ident, $ask:ident;)*) => {
         /// What is broken.
-        #[cfg(any(test, feature = "testing"))]
+        #[cfg(any(test, feature = "testing", debug_assertions))]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Sabotage {
             /// Nothing.
@@ -13,11 +14,17 @@ macro_rules! sabotage {
             $($(#[$doc])* $name,)*
         }
 
-        #[cfg(any(test, feature = "testing"))]
+        #[cfg(any(test, feature = "testing", debug_assertions))]
         impl Sabotage {
             /// Every way to break the engine.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
             pub(crate) const NONE: Self = Self::Nothing;
+
+            /// By its name, as in `AckEarly`.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|sabotage| format!("{sabotage:?}") == name)
+            }
 
             $(pub(crate) fn $ask(self) -> bool {
                 self == Self::$name
@@ -25,11 +32,11 @@ macro_rules! sabotage {
         }
 
         /// Nothing is ever broken on purpose.
-        #[cfg(not(any(test, feature = "testing")))]
+        #[cfg(not(any(test, feature = "testing", debug_assertions)))]
         #[derive(Clone, Copy)]
         pub(crate) struct Sabotage;
 
-        #[cfg(not(any(test, feature = "testing")))]
+        #[cfg(not(any(test, feature = "testing", debug_assertions)))]
         impl Sabotage {
             pub(crate) const NONE: Self = Self;
 

@@ -57,9 +57,15 @@ impl Rooms {
             presence_grace: live.presence_grace,
             ..defaults
         };
-        let engine = Engine::start(ports, Kinds::default().with::<Trip>().with::<Pool>().with::<Inbox>(), config)
-            .await
-            .map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
+        let kinds = Kinds::default().with::<Trip>().with::<Pool>().with::<Inbox>();
+        #[cfg(not(debug_assertions))]
+        let engine = Engine::start(ports, kinds, config).await;
+        #[cfg(debug_assertions)]
+        let engine = match sabotage()? {
+            Some(sabotage) => Engine::start_sabotaged(ports, kinds, config, sabotage).await,
+            None => Engine::start(ports, kinds, config).await,
+        };
+        let engine = engine.map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
         Ok(Self { engine, hub, journal })
     }
 
@@ -94,4 +100,16 @@ impl Rooms {
         }
         self.journal.close().await;
     }
+}
+
+/// What `TRIPSYNC_SABOTAGE` asks to break, so that the load test's verdict can be tried; debug builds only.
+#[cfg(debug_assertions)]
+fn sabotage() -> Result<Option<tripsync_actors::Sabotage>, StartError> {
+    let Ok(name) = std::env::var("TRIPSYNC_SABOTAGE") else { return Ok(None) };
+    let Some(sabotage) = tripsync_actors::Sabotage::from_name(&name) else {
+        let text = format!("TRIPSYNC_SABOTAGE={name} is none of {:?}", tripsync_actors::Sabotage::ALL);
+        return Err(super::io_error("the engine did not start", io::Error::other(text)));
+    };
+    tracing::warn!(?sabotage, "the engine is broken on purpose");
+    Ok(Some(sabotage))
 }
