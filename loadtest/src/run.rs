@@ -56,9 +56,9 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
     let clock = Clock::start();
     let run = clock.now_us();
     let pid = target.pid();
-    let before = sample::resident(pid);
     watch.step("making accounts and rooms");
-    let Setup { job, doomed } = setup::make(scenario, target, options, run).await.context("accounts and rooms could not be made")?;
+    let Setup { job, doomed, resident: before } =
+        setup::make(scenario, target, options, run).await.context("accounts and rooms could not be made")?;
     let with_rooms = sample::resident(pid);
     let mut crew = Crew::start(&job, options).await?;
     watch.step(&format!("connecting {} clients", job.clients.len()));

@@ -13,6 +13,8 @@ mod harness;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod rest;

@@ -26,6 +26,8 @@ const REPLICAS_PER_ROOM_MAX: u32 = 5;
 pub(super) struct Setup {
     pub(super) job: Job,
     pub(super) doomed: Vec<Doomed>,
+    /// Resident memory of the server with the accounts, whose passwords took some to hash, and without rooms.
+    pub(super) resident: Option<u64>,
 }
 
 /// Somebody who will be removed when a phase begins.
@@ -71,6 +73,7 @@ pub(super) async fn make(scenario: &Scenario, target: &Target, options: &Options
     };
     let accounts: Vec<Account> = stream::iter(0..count).map(register).buffered(AT_ONCE).try_collect().await?;
 
+    let resident = super::sample::resident(target.pid());
     let mut wanted = Vec::new();
     let mut first_room = Vec::new();
     for rooms in &scenario.rooms {
@@ -139,7 +142,7 @@ pub(super) async fn make(scenario: &Scenario, target: &Target, options: &Options
         choose_replicas(&mut job);
         expect_presence(&mut job);
     }
-    Ok(Setup { job, doomed })
+    Ok(Setup { job, doomed, resident })
 }
 
 async fn room(rest: &Rest, rooms: &Rooms, index: u32, owner: u32, token: &str, run: u64) -> anyhow::Result<Room> {
