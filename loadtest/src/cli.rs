@@ -164,6 +164,9 @@ struct RunArgs {
     /// Searches the highest rate at which the scenario's thresholds hold.
     #[arg(long)]
     find_limit: bool,
+    /// A run at each of several sizes (`rooms=1,10,100`, or members, state-bytes, payload, per-second).
+    #[arg(long, value_name = "WHAT=SIZES", conflicts_with_all = ["find_limit", "runs", "versus_floor"])]
+    grow: Option<many::Grow>,
     /// The same load on the bare server of this tool, in turns with the real one.
     #[arg(long, conflicts_with_all = ["find_limit", "server"])]
     versus_floor: bool,
@@ -250,6 +253,8 @@ async fn load(mut scenario: Scenario, run: RunArgs, database: Database, program:
     let mut watch = Progress::new(&scenario);
     let result = if run.find_limit {
         many::find_limit(&scenario, &wanted, &options, &mut watch).await?
+    } else if let Some(grow) = &run.grow {
+        many::grow(&scenario, &wanted, &options, grow, &mut watch).await?
     } else if run.versus_floor {
         many::versus_floor(&scenario, &wanted, &options, run.runs, &mut watch).await?
     } else {

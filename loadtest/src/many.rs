@@ -1,7 +1,7 @@
 //! Several runs: the same again, or the search for the highest rate.
 
 use crate::run::{Options, Watch};
-use crate::scenario::{Scenario, rate_of, set_rate};
+use crate::scenario::{Changes, Scenario, rate_of, set_rate};
 use crate::target::{Target, Wanted};
 use anyhow::Context;
 use tripsync_loadtest::results::{Growth, GrowthPoint, Repeat, RunResult, Verdict, VersusFloor, together};
@@ -45,6 +45,66 @@ pub(crate) async fn repeat(
         return results.pop().context("one run");
     }
     together(results, MIDDLE).context("no run")
+}
+
+/// What is grown, and the sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grow {
+    what: String,
+    sizes: Vec<u32>,
+}
+
+impl std::str::FromStr for Grow {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = || format!("`{text}`: rooms=1,10,100 (or members, state-bytes, payload, per-second)");
+        let (what, sizes) = text.split_once('=').ok_or_else(usage)?;
+        let sizes: Vec<u32> = sizes.split(',').map(|size| size.trim().parse().map_err(|_| usage())).collect::<Result<_, _>>()?;
+        let known = matches!(what, "rooms" | "members" | "state-bytes" | "payload" | "per-second");
+        if known && !sizes.is_empty() { Ok(Self { what: what.to_owned(), sizes }) } else { Err(usage()) }
+    }
+}
+
+/// A run at each size. The result is the last one, with the figures of all.
+pub(crate) async fn grow(
+    scenario: &Scenario,
+    wanted: &Wanted,
+    options: &Options,
+    grow: &Grow,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<RunResult> {
+    let mut points = Vec::new();
+    let mut repeats = Vec::new();
+    let mut last = None;
+    for size in &grow.sizes {
+        let mut scenario = scenario.clone();
+        let mut changes = Changes::default();
+        match grow.what.as_str() {
+            "rooms" => changes.rooms = Some(*size),
+            "members" => changes.members = Some(*size),
+            "state-bytes" => changes.state_bytes = Some(*size),
+            "payload" => changes.payload = Some(*size),
+            _ => changes.per_second = Some(f64::from(*size)),
+        }
+        changes.apply(&mut scenario)?;
+        watch.step(&format!("{} = {size}", grow.what));
+        let result = once(&scenario, wanted, options, watch).await?;
+        points.push(GrowthPoint { value: f64::from(*size), figures: result.metrics() });
+        repeats.push(result.outcome.clone());
+        last = Some(result);
+    }
+    let mut result = last.context("no run")?;
+    points.sort_by(|a, b| a.value.total_cmp(&b.value));
+    result.growth.push(Growth { x: grow.what.clone(), explanation: String::new(), points });
+    // The worst of all, with the reasons of all.
+    let reasons = grow
+        .sizes
+        .iter()
+        .zip(&repeats)
+        .flat_map(|(size, outcome)| outcome.reasons.iter().map(move |reason| format!("{} = {size}: {reason}", grow.what)));
+    result.outcome.reasons = reasons.collect();
+    result.outcome.exit_code = repeats.iter().map(|outcome| outcome.exit_code).max_by_key(|code| code.severity()).unwrap_or_default();
+    Ok(result)
 }
 
 /// The real server and the bare one in turns, so that both meet the same moods of the machine.
@@ -116,4 +176,25 @@ pub(crate) async fn find_limit(
     };
     result.growth.push(Growth { x: "per_second".into(), explanation: explanation.into(), points });
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_grown_is_read() {
+        assert_eq!("rooms=1,10, 100".parse(), Ok(Grow { what: "rooms".into(), sizes: vec![1, 10, 100] }));
+        for wrong in ["rooms", "rooms=", "rooms=x", "cats=1"] {
+            assert!(wrong.parse::<Grow>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_become_variables_of_the_environment() {
+        let mut scenario = crate::scenario::builtin("idle").unwrap();
+        scenario.server.insert("http.connections_max".into(), toml::Value::Integer(7));
+        let expected = [("TRIPSYNC__HTTP__CONNECTIONS_MAX", "7"), ("TRIPSYNC__LIVE__IDLE_AFTER", "1h")];
+        assert_eq!(settings(&scenario), expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
 }

@@ -8,7 +8,8 @@ use crate::target::Target;
 use tripsync_domain::Timestamp;
 use tripsync_loadtest::results::metrics::number;
 use tripsync_loadtest::results::{
-    Check, Demand, Machine, Metrics, Outcome, Phase, RunResult, Scenario as About, Second, Server, ServerKind, Threshold, Verdict,
+    Check, Demand, Growth, GrowthPoint, Machine, Metrics, Outcome, Phase, RunResult, Scenario as About, Second, Server, ServerKind,
+    Threshold, Verdict,
 };
 
 /// Resident memory of the server at its beginning, with the rooms, and with the sockets.
@@ -76,6 +77,7 @@ pub(super) fn result(
         checks: checks(&harvest, target.kind),
         ..RunResult::default()
     };
+    result.growth.extend(rates(scenario, &result.phases));
     let metrics = result.metrics();
     result.thresholds = scenario
         .thresholds
@@ -120,6 +122,8 @@ fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, 
             memory(&mut figures, sizes, sockets, rooms, to);
             figures.insert("generator_busy_share".into(), harvest.busy_share);
             figures.insert("unanswered".into(), number(harvest.unanswered));
+            // Over the whole run: a refusal says why, not when.
+            figures.extend(harvest.refusals.iter().map(|(code, count)| (format!("refused_{code}"), number(*count))));
         }
         phases.push(Phase {
             name: phase.name.clone(),
@@ -154,6 +158,21 @@ fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, 
         ..Phase::default()
     });
     phases
+}
+
+/// The figures of the measured phases against the rate, when they differ in it.
+fn rates(scenario: &Scenario, phases: &[Phase]) -> Option<Growth> {
+    let mut points = Vec::new();
+    for phase in &scenario.phases {
+        let made = phases.iter().find(|made| made.measured && made.name == phase.name);
+        if let Some(made) = made.filter(|made| made.seconds > 0.0) {
+            points.push(GrowthPoint { value: number(made.counters.commands) / made.seconds, figures: made.metrics() });
+        }
+    }
+    let differ = scenario.phases.iter().filter(|phase| phase.measured).any(|phase| (phase.rate - 1.0).abs() > 1e-9);
+    points.sort_by(|a, b| a.value.total_cmp(&b.value));
+    let explanation = "The phases of the run, by the commands that were sent in a second.".to_owned();
+    (differ && points.len() > 1).then_some(Growth { x: "commands_per_s".into(), explanation, points })
 }
 
 /// What sockets and rooms cost in memory: the growth while they came, and while they stayed.
