@@ -51,7 +51,7 @@ pub(crate) fn program(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     ensure!(built.success(), "the release build failed");
     let own = std::env::current_exe()?;
     let program = own.parent().context("no folder")?.join("tripsync");
-    ensure!(program.exists(), "{} does not exist: run with --release, or name the program with --server", program.display());
+    ensure!(program.exists(), "{} does not exist: run with --release, or name the program with --program", program.display());
     Ok(program)
 }
 
