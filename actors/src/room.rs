@@ -243,9 +243,18 @@ impl<K: RoomKind> Room<K> {
     fn consider_rest(&mut self) {
         if !self.rest_armed && self.is_idle() {
             self.rest_armed = true;
+            self.slim();
             let wait = self.shared.config.idle_after.saturating_sub(self.last_use.elapsed());
             self.myself.send_after(wait, || RoomMsg::Own(Own::Rest));
         }
+    }
+
+    /// Gives back the memory that only a busy room needs; most rooms in memory are idle.
+    fn slim(&mut self) {
+        self.view = None;
+        self.log.slim();
+        self.gate.slim();
+        self.held.shrink_to_fit();
     }
 
     /// Stops if nobody has used the room for long enough.

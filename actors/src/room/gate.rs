@@ -53,6 +53,11 @@ impl Gate {
         self.0.push_back((at, output));
     }
 
+    /// Gives back the memory of outputs that have left.
+    pub(crate) fn slim(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// The next output, if `durable` suffices for it.
     pub(crate) fn pop(&mut self, durable: Seq) -> Option<(Seq, Output)> {
         if self.0.front().is_some_and(|(at, _)| *at <= durable) { self.0.pop_front() } else { None }

@@ -130,6 +130,12 @@ impl<K: RoomKind> Log<K> {
         self.pending.is_empty()
     }
 
+    /// Gives back the memory of events that are durable.
+    pub(crate) fn slim(&mut self) {
+        self.pending.shrink_to_fit();
+        self.ring.shrink_to_fit();
+    }
+
     /// Judges a command on the working state and, if it is accepted, applies its events.
     pub(crate) fn judge(&mut self, ctx: &mut Ctx<'_>, command: &K::Command, identity: Option<Identity>) -> Verdict {
         ctx.at = ctx.at.max(self.last_at);
