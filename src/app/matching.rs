@@ -216,7 +216,11 @@ async fn tell(app: &App, kind: &str, ours: &Hit, theirs: &Hit) -> Result<(), Rej
 
 /// Names two listings, whoever of them was first.
 fn pair(one: &Hit, other: &Hit) -> String {
-    let name = |hit: &Hit| if hit.room == Inbox::room_of(hit.owner) { hit.from_stop.0 } else { hit.room.0 };
+    // Users choose the ids of their ride requests, so one is a name only together with the inbox that it is in.
+    let name = |hit: &Hit| match hit.room {
+        inbox if inbox == Inbox::room_of(hit.owner) => Uuid::new_v5(&inbox.0, hit.from_stop.as_bytes()),
+        pool => pool.0,
+    };
     let (one, other) = (name(one), name(other));
     format!("match/{}/{}", one.min(other), one.max(other))
 }

@@ -3,11 +3,12 @@
 use super::{Engine, Shared};
 use crate::room::RoomMsg;
 use crate::room::message::Own;
+use futures_util::{StreamExt as _, stream};
 use ractor::ActorStatus;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tripsync_domain::{RoomId, Timestamp};
 
 /// Rooms read at once.
@@ -16,6 +17,10 @@ const PAGE: u32 = 256;
 const PAGES_MAX: usize = 40;
 /// A room that was woken and is still due, because it fails, is left alone this long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// Rooms that are woken at once.
+const WAKERS: usize = 16;
+/// How long a look waits for a room to load.
+const LOADS_FOR: Duration = Duration::from_secs(2);
 
 /// Looks out until the engine is gone or drains.
 pub(super) fn start(engine: &Engine) {
@@ -48,22 +53,25 @@ async fn look(engine: &Engine, every: Duration, woken: &mut HashMap<RoomId, Inst
         let Some(last) = page.last() else { break };
         after = Some(*last);
         let full = page.len() == PAGE as usize;
-        for (_, room) in page {
-            if woken.contains_key(&room) {
-                continue;
-            }
-            woken.insert(room, Instant::now());
-            match engine.room(room).await {
-                Ok(address) => {
-                    // One that ended meanwhile is found by the next look.
-                    let _ = address.tell(RoomMsg::Own(Own::Wake));
-                }
-                Err(error) => tracing::warn!(room.id = %room, %error, "a room with a deadline could not be woken yet"),
-            }
-        }
+        let due: Vec<_> = page.into_iter().map(|(_, room)| room).filter(|room| !woken.contains_key(room)).collect();
+        woken.extend(due.iter().map(|room| (*room, Instant::now())));
+        // Several at once, each with its own patience, so that a room that does not load keeps few others waiting, and not for long.
+        stream::iter(due).for_each_concurrent(WAKERS, |room| wake(engine, room)).await;
         if !full {
             break;
         }
     }
     Ok(())
+}
+
+async fn wake(engine: &Engine, room: RoomId) {
+    match timeout(LOADS_FOR, engine.room(room)).await {
+        Ok(Ok(address)) => {
+            // One that ended meanwhile is found by the next look.
+            let _ = address.tell(RoomMsg::Own(Own::Wake));
+        }
+        Ok(Err(error)) => tracing::warn!(room.id = %room, %error, "a room with a deadline could not be woken yet"),
+        // It goes on loading, and has its deadline when it is done.
+        Err(_) => tracing::warn!(room.id = %room, "a room with a deadline takes long to load"),
+    }
 }

@@ -197,8 +197,12 @@ fn inbox(state: &State, pool: &Pool, meta: &EventMeta, event: &Event) -> Vec<(Us
         Event::ClaimEnded { claim, user, was, ending, reason, .. } => {
             let more = json!({"claim": claim, "was": was, "ending": ending, "reason": reason});
             let rider = item("pool_claim_ended", meaning(*ending, was).into(), more.clone());
-            let owner = item("pool_rider_left", format!("A rider is gone: {was}, {ending}"), more);
-            if was == (Stage::Confirmed {}).as_str() { vec![(*user, rider), (pool.owner, owner)] } else { vec![(*user, rider)] }
+            let rode = was == (Stage::Confirmed {}).as_str();
+            let text = if rode { format!("A rider is gone: {ending}") } else { format!("Somebody who was {was} is gone: {ending}") };
+            let owner = item("pool_rider_left", text, more);
+            // What the owner or the departure ends, the owner knows.
+            let by_rider = matches!(ending, Ending::Withdrawn | Ending::Expired);
+            if rode || by_rider { vec![(*user, rider), (pool.owner, owner)] } else { vec![(*user, rider)] }
         }
         Event::DetailsUpdated { from, to } if from.departure != to.departure => {
             let text = format!("The ride leaves at another time: {} instead of {}", to.departure.at, from.departure.at);

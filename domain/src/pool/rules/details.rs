@@ -9,7 +9,7 @@ use crate::pool::event::Event;
 use crate::pool::limits::{
     AHEAD_MAX, DECIDE_SECONDS_DEFAULT, DECIDE_SECONDS_MAX, DECIDE_SECONDS_MIN, PREFERENCES_MAX, PRICE_MAX, SEATS_MAX, STOPS_MAX,
 };
-use crate::pool::types::{Departure, Details, Stop};
+use crate::pool::types::{Departure, Details, Ending, Stop, Words};
 use crate::{Ctx, Decision, ErrorCode, Rejection};
 use std::collections::BTreeSet;
 
@@ -73,7 +73,14 @@ pub(super) fn update(room: &Room<'_>, command: &UpdateDetails) -> Judgement {
     to.offer_seconds = command.offer_seconds.unwrap_or(from.offer_seconds);
     check(&to)?;
     let mut draft = Draft::new(room.state, room.ctx);
+    let seats = to.seats;
     draft.push(Event::DetailsUpdated { from: Box::new(from.clone()), to: Box::new(to) });
+    // What cannot be granted any more is answered, rather than left until the departure.
+    let too_many = room.state.claims.values().filter(|claim| claim.seats > seats);
+    let reason = format!("The ride has {seats} seats now; ask again for fewer").parse::<Words>().ok();
+    for claim in too_many {
+        draft.end(claim.id, Ending::Rejected, reason.clone());
+    }
     Ok(draft.into_decision())
 }
 

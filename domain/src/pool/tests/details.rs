@@ -1,6 +1,6 @@
 //! The pool itself.
 
-use super::harness::{ANA, BEN, Room, ZOE, id};
+use super::harness::{ANA, BEN, CID, Room, ZOE, id};
 use crate::{ErrorCode, Role};
 use serde_json::{Value, json};
 
@@ -69,4 +69,16 @@ fn what_people_have_asked_for_stays() {
     let stops = json!([{"name": "A", "position": {"lat": 1.0, "lon": 2.0}}, {"name": "B", "position": {"lat": 1.5, "lon": 2.0}}]);
     room.ok(ANA, json!({"type": "update_details", "stops": stops, "price": null}));
     room.refused(ANA, json!({"type": "update_details", "group": "x"}), ErrorCode::UnknownField, "/group");
+}
+
+#[test]
+fn fewer_seats_answer_who_asked_for_more() {
+    let mut room = Room::with(json!({"booking": "approval", "seats": 3}));
+    room.ask(BEN, 3);
+    room.ask(CID, 2);
+    room.told(BEN);
+    room.ok(ANA, json!({"type": "update_details", "seats": 2}));
+    assert_eq!((room.told(BEN), room.told(CID)), (vec!["pool_claim_ended".to_owned()], vec![]));
+    let left: Vec<_> = room.state.claims.values().map(|claim| claim.user).collect();
+    assert_eq!(left, [CID]);
 }

@@ -134,7 +134,12 @@ fn people_are_told_what_others_did() {
     room.ok(BEN, json!({"type": "withdraw", "claim": ben}));
     assert_eq!((room.told(ANA), room.told(BEN), room.told(CID)), (vec!["pool_rider_left".into()], vec![], vec!["pool_offered".into()]));
     room.wait(600);
-    assert_eq!((room.told(ANA), room.told(CID)), (vec![], vec!["pool_claim_ended".into()]));
+    assert_eq!((room.told(ANA), room.told(CID)), (vec!["pool_rider_left".into()], vec!["pool_claim_ended".into()]));
+    room.ask(BEN, 1);
+    assert_eq!(room.told(ANA), ["pool_claimed"]);
+    let ben = room.claim(BEN);
+    room.ok(BEN, json!({"type": "withdraw", "claim": ben}));
+    assert_eq!((room.told(ANA), room.told(BEN)), (vec!["pool_rider_left".into()], vec![]));
 }
 
 #[test]
