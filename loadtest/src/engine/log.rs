@@ -54,6 +54,12 @@ impl Log {
         (entry.client > 0).then(|| (entry.client - 1, entry.n))
     }
 
+    /// Whether anybody saw the event, or its number.
+    pub(crate) fn saw_any(&self, seq: u64) -> bool {
+        let index = seq.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        index.and_then(|index| self.entries.get(index)).is_some_and(|entry| entry.seen)
+    }
+
     /// The newest seq that anybody saw.
     pub(crate) fn top(&self) -> u64 {
         self.entries.len() as u64
