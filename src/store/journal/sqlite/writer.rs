@@ -24,9 +24,9 @@ const STATEMENTS: usize = 32;
 /// Pages that the connection keeps in memory, in KiB (SQLite's own default is 2 MiB, which the indexes of a few hundred busy rooms exceed).
 const CACHE_KIB: i64 = 16 * 1024;
 
-/// Pages in the write-ahead log before they are copied into the database file: 16 MiB. A page that changes often is copied once per
-/// checkpoint, so fewer checkpoints write less (SQLite's default is 1,000 pages).
-const CHECKPOINT_PAGES: i64 = 4_096;
+/// Pages in the write-ahead log before they are copied into the database file: 64 MiB. A page that changes often is copied once per
+/// checkpoint, and appends wait for it some 20 ms, so fewer are better (SQLite's default is 1,000 pages).
+const CHECKPOINT_PAGES: i64 = 16_384;
 
 /// Appends until nobody can send any more.
 pub(super) fn run(path: &Path, jobs: &Receiver<Job>) {
