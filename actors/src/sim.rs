@@ -5,6 +5,7 @@
 //! journal. A failing plan is saved and can be replayed: see [`tests`].
 
 mod client;
+mod node;
 mod plan;
 #[expect(clippy::wildcard_enum_match_arm, reason = "only some events count")]
 mod pools;

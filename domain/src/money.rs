@@ -36,20 +36,19 @@ impl<'de> Deserialize<'de> for MinorUnits {
 
 /// A currency by its ISO 4217 code, such as `EUR`. Codes are only ever added to the list, because stored events hold them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Currency([u8; 3]);
+pub struct Currency(&'static str);
 
 impl Currency {
     /// The currency of a code in capitals; `None` when the code is not in the list of ISO 4217.
     #[must_use]
     pub fn new(code: &str) -> Option<Self> {
-        CODES.binary_search(&code).ok()?;
-        code.as_bytes().try_into().ok().map(Self)
+        CODES.binary_search(&code).ok().and_then(|index| CODES.get(index).copied()).map(Self)
     }
 
     /// The three letters.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    pub const fn as_str(&self) -> &'static str {
+        self.0
     }
 
     /// How many digits the minor unit has: 2 for `EUR`, 0 for `JPY`, 3 for `KWD`.

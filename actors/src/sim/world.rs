@@ -1,131 +1,25 @@
 //! Runs a plan: a node or two, clients, and what befalls them.
 
 use super::client::{Connection, Model, command, presence};
+use super::node::{Node, next_id, start};
 use super::plan::{How, Plan, ROOMS, Since, Step, USERS};
 use super::random::Random;
 use super::ward::{Violations, Ward, json_of};
-use crate::config::EngineConfig;
-use crate::engine::{CallOptions, Engine, Kinds, Ports};
-use crate::frame::Frame;
-use crate::ports::{Append, Clock as _, Journal, JournalError, Notifier, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
+use crate::engine::{CallOptions, Engine};
+use crate::ports::{Clock as _, Stored};
 use crate::room::{Outcome, RoomView};
-use crate::session::{Authenticator, Credential, SessionLimits, Shared};
 use crate::testing::checker::{Commands, Violation};
 use crate::testing::{Fault, MemoryDirectory, MemoryJournal, Sabotage, TestClock};
-use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::trip::{Event, State, Trip};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, EventMeta, NodeId, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, EventMeta, Rejection, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
 use uuid::Uuid;
-
-/// A journal that a dead process cannot reach any more.
-struct Mortal {
-    inner: MemoryJournal,
-    dead: AtomicBool,
-}
-
-impl Mortal {
-    async fn alive(&self) {
-        if self.dead.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-#[async_trait]
-impl Journal for Mortal {
-    async fn create(&self, room: RoomId, kind: &'static str, at: Timestamp) -> Result<(), JournalError> {
-        self.alive().await;
-        self.inner.create(room, kind, at).await
-    }
-    async fn kind(&self, room: RoomId) -> Result<Option<String>, JournalError> {
-        self.alive().await;
-        self.inner.kind(room).await
-    }
-    async fn open(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, JournalError> {
-        self.alive().await;
-        self.inner.open(room, node).await
-    }
-    async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
-        self.alive().await;
-        let result = self.inner.append(batch).await;
-        self.alive().await;
-        result
-    }
-    async fn read(&self, room: RoomId, after: Seq, up_to: Seq, limit: u32) -> Result<Vec<Stored>, JournalError> {
-        self.alive().await;
-        self.inner.read(room, after, up_to, limit).await
-    }
-    async fn last_command(&self, room: RoomId, author: UserId, client: ClientId) -> Result<Option<CommandNumber>, JournalError> {
-        self.alive().await;
-        // A look at the database takes a while, in which other things happen.
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        self.inner.last_command(room, author, client).await
-    }
-    async fn find_command(
-        &self,
-        room: RoomId,
-        author: UserId,
-        client: ClientId,
-        n: CommandNumber,
-    ) -> Result<Option<StoredCommand>, JournalError> {
-        self.alive().await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        self.inner.find_command(room, author, client, n).await
-    }
-    async fn save_snapshot(&self, room: RoomId, epoch: Epoch, snapshot: Snapshot) -> Result<(), JournalError> {
-        self.alive().await;
-        self.inner.save_snapshot(room, epoch, snapshot).await
-    }
-    async fn due(
-        &self,
-        until: Timestamp,
-        after: Option<(Timestamp, RoomId)>,
-        limit: u32,
-    ) -> Result<Vec<(Timestamp, RoomId)>, JournalError> {
-        self.alive().await;
-        self.inner.due(until, after, limit).await
-    }
-    async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError> {
-        self.alive().await;
-        self.inner.reserve(reservation, now).await
-    }
-    async fn release(&self, reservation: Reservation) -> Result<(), JournalError> {
-        self.alive().await;
-        self.inner.release(reservation).await
-    }
-}
-
-struct NoNotices;
-
-impl Notifier for NoNotices {
-    fn notice(&self, _: UserId, _: &Frame) {}
-}
-
-struct AnyToken;
-
-#[async_trait]
-impl Authenticator for AnyToken {
-    fn is_ended(&self, _: &Credential) -> bool {
-        false
-    }
-
-    async fn check(&self, _: &str) -> Result<Credential, Rejection> {
-        Ok(Credential { user: UserId(Uuid::nil()), login: Uuid::nil(), expires_at: Timestamp::from_ms(i64::MAX / 4) })
-    }
-}
-
-struct Node {
-    engine: Engine,
-    journal: Arc<Mortal>,
-    sessions: Arc<Shared>,
-}
 
 /// What came of a call without a socket.
 struct Called {
@@ -398,7 +292,7 @@ impl World {
 
     /// The node dies, and with it who waits for its answers.
     fn die(&mut self) {
-        self.node.journal.dead.store(true, Ordering::Relaxed);
+        self.node.journal.die();
         self.node.engine.crash();
         self.tasks.abort_all();
     }
@@ -588,46 +482,4 @@ fn replay(records: &[Stored]) -> Result<Vec<State>, Violation> {
     }
     Trip::validate(&states[states.len() - 1])?;
     Ok(states)
-}
-
-fn next_id(ids: &AtomicU64) -> Uuid {
-    let n = u128::from(ids.fetch_add(1, Ordering::Relaxed));
-    Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 + n)
-}
-
-async fn start(
-    tuning: &super::plan::Tuning,
-    sabotage: Sabotage,
-    memory: &MemoryJournal,
-    clock: &TestClock,
-    directory: &MemoryDirectory,
-    ids: &Arc<AtomicU64>,
-) -> Node {
-    let journal = Arc::new(Mortal { inner: memory.clone(), dead: AtomicBool::new(false) });
-    let fresh = Arc::clone(ids);
-    let ports = Ports {
-        journal: Arc::clone(&journal) as _,
-        clock: Arc::new(clock.clone()),
-        directory: Arc::new(directory.clone()),
-        notifier: Arc::new(NoNotices),
-        ids: Arc::new(move || next_id(&fresh)),
-    };
-    let config = EngineConfig {
-        ring_events_max: tuning.ring_events,
-        snapshot_every: tuning.snapshot_every,
-        idle_after: Duration::from_millis(tuning.idle_ms),
-        clients_max: tuning.clients_max,
-        ..EngineConfig::default()
-    };
-    let engine = Engine::start_sabotaged(ports, Kinds::default().with::<Trip>(), config, sabotage).await.unwrap();
-    let limits = SessionLimits {
-        commands_per_s: 100_000,
-        commands_burst: 100_000,
-        commands_in_flight_max: tuning.in_flight,
-        messages_per_s: 100_000,
-        errors_per_min: 100_000,
-        ..SessionLimits::default()
-    };
-    let sessions = Shared { rooms: Arc::new(engine.clone()), authenticator: Arc::new(AnyToken), clock: Arc::new(clock.clone()), limits };
-    Node { engine, journal, sessions: Arc::new(sessions) }
 }

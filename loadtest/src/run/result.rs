@@ -108,6 +108,21 @@ fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, 
         rooms,
         ..Phase::default()
     }];
+    // What is told of a stretch of time, whatever happened in it.
+    let stretch = |name: &str, from: &Sample, to: &Sample, sheet: &Sheet| Phase {
+        name: name.into(),
+        seconds: number(to.at_us.saturating_sub(from.at_us)) / 1e6,
+        counters: sheet.counters,
+        latencies: sheet.latencies(),
+        server_cpu_s: to.server_cpu_s.zip(from.server_cpu_s).map(|(to, from)| to - from),
+        generator_cpu_s: to.own_cpu_s - from.own_cpu_s,
+        server_resident_start_bytes: from.resident,
+        server_resident_end_bytes: to.resident,
+        server_resident_peak_bytes: samples.peak(from.at_us, to.at_us),
+        sockets,
+        rooms,
+        ..Phase::default()
+    };
     let edges: Vec<Sample> = starts.iter().map(|start| samples.at(*start)).collect();
     for (index, phase) in scenario.phases.iter().enumerate() {
         let (from, to) = (edges[index], edges[index + 1]);
@@ -125,38 +140,10 @@ fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, 
             // Over the whole run: a refusal says why, not when.
             figures.extend(harvest.refusals.iter().map(|(code, count)| (format!("refused_{code}"), number(*count))));
         }
-        phases.push(Phase {
-            name: phase.name.clone(),
-            measured: phase.measured,
-            seconds: number(to.at_us.saturating_sub(from.at_us)) / 1e6,
-            counters: sheet.counters,
-            latencies: sheet.latencies(),
-            server_cpu_s: to.server_cpu_s.zip(from.server_cpu_s).map(|(to, from)| to - from),
-            generator_cpu_s: to.own_cpu_s - from.own_cpu_s,
-            server_resident_start_bytes: from.resident,
-            server_resident_end_bytes: to.resident,
-            server_resident_peak_bytes: samples.peak(from.at_us, to.at_us),
-            sockets,
-            rooms,
-            figures,
-        });
+        phases.push(Phase { measured: phase.measured, figures, ..stretch(&phase.name, &from, &to, sheet) });
     }
     let (from, to) = (edges.last().copied().unwrap_or_default(), samples.last());
-    let ending = sheet(scenario.phases.len() + 1);
-    phases.push(Phase {
-        name: "ending".into(),
-        seconds: number(to.at_us.saturating_sub(from.at_us)) / 1e6,
-        counters: ending.counters,
-        latencies: ending.latencies(),
-        server_cpu_s: to.server_cpu_s.zip(from.server_cpu_s).map(|(to, from)| to - from),
-        generator_cpu_s: to.own_cpu_s - from.own_cpu_s,
-        server_resident_start_bytes: from.resident,
-        server_resident_end_bytes: to.resident,
-        server_resident_peak_bytes: samples.peak(from.at_us, to.at_us),
-        sockets,
-        rooms,
-        ..Phase::default()
-    });
+    phases.push(stretch("ending", &from, &to, sheet(scenario.phases.len() + 1)));
     phases
 }
 

@@ -1,12 +1,12 @@
 //! A room acts by itself: once, at the right time, in memory or not, whatever the clock does.
 
 use super::kind::{Event, panics};
-use super::stage::{ANN, BEN, ROOM, Stage, card, note, quiet};
+use super::stage::{ANN, BEN, ROOM, Stage, card, note, pass, quiet};
 use crate::config::EngineConfig;
 use crate::engine::CallOptions;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::{ErrorCode, RoomId, Timestamp, UserId};
 use uuid::Uuid;
@@ -37,14 +37,14 @@ async fn an_alarm_rings_once_and_on_time() {
     stage.call(&alarm(30)).await.unwrap();
     quiet().await;
     ann.heard();
-    sleep(Duration::from_secs(29)).await;
+    pass(Duration::from_secs(29)).await;
     assert_eq!(ann.gist(), [""; 0]);
-    sleep(Duration::from_secs(2)).await;
+    pass(Duration::from_secs(2)).await;
     assert_eq!(ann.gist().len(), 1);
     let due = Timestamp::from_ms(1_800_000_000_000).plus(start.elapsed());
     let rang = stage.rang();
     assert!(rang.len() == 1 && due.since(rang[0]) < Duration::from_secs(2), "{rang:?}");
-    sleep(Duration::from_secs(3_600)).await;
+    pass(Duration::from_secs(3_600)).await;
     assert_eq!((stage.rang().len(), stage.memory.deadline(ROOM)), (1, None));
 }
 
@@ -53,9 +53,9 @@ async fn a_room_that_rests_is_woken_for_its_alarm() {
     let stage = Stage::new().await;
     stage.call(&alarm(600)).await.unwrap();
     let due = stage.memory.deadline(ROOM).unwrap();
-    sleep(Duration::from_secs(120)).await;
+    pass(Duration::from_secs(120)).await;
     assert_eq!(stage.engine.rooms(), 0, "nobody needs it for now");
-    sleep(Duration::from_secs(481)).await;
+    pass(Duration::from_secs(481)).await;
     assert_eq!(stage.rang(), [due], "to the millisecond");
 }
 
@@ -64,11 +64,11 @@ async fn an_alarm_is_set_anew_and_survives_a_crash() {
     let stage = Stage::new().await;
     stage.call(&alarm(100)).await.unwrap();
     stage.call(&alarm(300)).await.unwrap();
-    sleep(Duration::from_secs(200)).await;
+    pass(Duration::from_secs(200)).await;
     assert_eq!(stage.rang(), []);
     stage.engine.crash();
     let other = stage.another().await;
-    sleep(Duration::from_secs(101)).await;
+    pass(Duration::from_secs(101)).await;
     assert_eq!((stage.rang().len(), other.rooms()), (1, 1));
 }
 
@@ -77,15 +77,15 @@ async fn a_jump_of_the_clock_is_noticed() {
     let stage = Stage::new().await;
     stage.call(&alarm(7_200)).await.unwrap();
     stage.clock.advance(Duration::from_secs(7_300));
-    sleep(Duration::from_secs(3)).await;
+    pass(Duration::from_secs(3)).await;
     assert_eq!(stage.rang().len(), 1, "forward");
     // Backwards: it rings when the clock says so, not when the timer thinks so.
     stage.call(&alarm(60)).await.unwrap();
     let due = stage.memory.deadline(ROOM).unwrap();
     stage.clock.set(Timestamp::from_ms(1_800_000_000_000));
-    sleep(Duration::from_secs(90)).await;
+    pass(Duration::from_secs(90)).await;
     assert_eq!(stage.rang().len(), 1);
-    sleep(due.since(Timestamp::from_ms(1_800_000_000_000))).await;
+    pass(due.since(Timestamp::from_ms(1_800_000_000_000))).await;
     assert_eq!(stage.rang().len(), 2);
 }
 
@@ -111,7 +111,7 @@ async fn an_alarm_that_breaks_the_rules_harms_nothing_else() {
     let stage = Stage::new().await;
     stage.call(&json!({"type": "break", "at": "expire"})).await.unwrap();
     stage.call(&alarm(5)).await.unwrap();
-    sleep(Duration::from_secs(30)).await;
+    pass(Duration::from_secs(30)).await;
     assert_eq!((stage.rang().len(), panics()), (0, 1), "it is not tried again and again");
     stage.call(&note("still here")).await.unwrap();
 }

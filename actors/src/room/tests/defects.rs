@@ -1,7 +1,7 @@
 //! Rules that panic and rooms that fail: the command is refused, the room rests, and nobody else notices.
 
 use super::kind::{Spot, panics};
-use super::stage::{ANN, BEN, ROOM, Stage, card, note, quiet};
+use super::stage::{ANN, BEN, ROOM, Stage, card, note, pass, quiet};
 use crate::config::EngineConfig;
 use crate::engine::CallOptions;
 use crate::ports::Detached;
@@ -98,7 +98,7 @@ async fn a_room_that_keeps_failing_rests_for_longer_each_time_and_harms_no_other
         if refused.code == ErrorCode::RoomUnavailable {
             let wait = Duration::from_millis(refused.retry_after_ms.unwrap());
             rested.push(wait.as_secs_f64().round());
-            tokio::time::sleep(wait).await;
+            pass(wait).await;
         }
         quiet().await;
     }

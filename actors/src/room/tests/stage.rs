@@ -31,9 +31,14 @@ pub(super) fn note(text: &str) -> Value {
     json!({"type": "note", "text": text})
 }
 
+/// Lets so much of the stopped time go by, with everything that is due in it: no waiting, the clock is moved on.
+pub(super) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// Waits until nothing can happen any more by itself. Time is paused in these tests: it moves on only when every task waits.
 pub(super) async fn quiet() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    pass(Duration::from_millis(1)).await;
 }
 
 struct NoNotices;
