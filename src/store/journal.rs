@@ -52,6 +52,7 @@ pub struct DbJournal {
     tasks: Arc<Notify>,
     db: Db,
     appender: Appender,
+    reservations: reservations::Desk,
     options: JournalOptions,
 }
 
@@ -75,7 +76,7 @@ impl DbJournal {
             Db::Postgres(pool) => Appender::Postgres(postgres::Appender::new(pool, &options)),
             Db::Sqlite(sqlite) => Appender::Sqlite(sqlite::Appender::new(sqlite)),
         };
-        Self { tasks: Arc::default(), db: db.clone(), appender, options }
+        Self { tasks: Arc::default(), db: db.clone(), appender, reservations: reservations::Desk::new(db), options }
     }
 
     /// Deletes reservations that nothing came of; how many.
@@ -305,11 +306,11 @@ impl Journal for DbJournal {
     }
 
     async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError> {
-        self.patiently(reservations::reserve(&self.db, reservation, now)).await
+        self.patiently(self.reservations.reserve(reservation, now)).await
     }
 
     async fn release(&self, reservation: Reservation) -> Result<(), JournalError> {
-        self.patiently(reservations::release(&self.db, reservation)).await
+        self.patiently(self.reservations.release(reservation)).await
     }
 }
 
