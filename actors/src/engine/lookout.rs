@@ -3,11 +3,11 @@
 use super::{Engine, Shared};
 use crate::room::RoomMsg;
 use crate::room::message::Own;
-use futures_util::{StreamExt as _, stream};
 use ractor::ActorStatus;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tripsync_domain::{RoomId, Timestamp};
 
@@ -17,10 +17,11 @@ const PAGE: u32 = 256;
 const PAGES_MAX: usize = 40;
 /// A room that was woken and is still due, because it fails, is left alone this long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Rooms that are woken at once.
+/// Rooms that are woken at once, over all looks.
 const WAKERS: usize = 16;
-/// How long a look waits for a room to load.
-const LOADS_FOR: Duration = Duration::from_secs(2);
+/// How long a room that loads counts as one of those; most load within milliseconds. One that hangs goes on by itself, and the next ones
+/// have their turn.
+const LOADS_FOR: Duration = Duration::from_millis(250);
 
 /// Looks out until the engine is gone or drains.
 pub(super) fn start(engine: &Engine) {
@@ -29,6 +30,7 @@ pub(super) fn start(engine: &Engine) {
     tokio::spawn(async move {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let wakers = Arc::new(Semaphore::new(WAKERS));
         let mut woken = HashMap::new();
         loop {
             ticks.tick().await;
@@ -36,15 +38,20 @@ pub(super) fn start(engine: &Engine) {
             let Some(shared) = Weak::upgrade(&shared).filter(|shared| !is_over && !shared.registry.is_draining()) else { return };
             let engine = Engine { shared, supervisor: supervisor.clone() };
             woken.retain(|_, at: &mut Instant| at.elapsed() < AGAIN_AFTER);
-            if let Err(error) = look(&engine, every, &mut woken).await {
+            if let Err(error) = look(&engine, every, &wakers, &mut woken).await {
                 tracing::warn!(error = %crate::error_chain(&error), "rooms with a deadline could not be looked for; the next look will find them");
             }
         }
     });
 }
 
-/// One look: wakes what is due before the next one; a room in memory sets its own timer.
-async fn look(engine: &Engine, every: Duration, woken: &mut HashMap<RoomId, Instant>) -> Result<(), crate::ports::JournalError> {
+/// One look: wakes what is due before the next one; a room in memory sets its own timer. Done when the last one has its turn.
+async fn look(
+    engine: &Engine,
+    every: Duration,
+    wakers: &Arc<Semaphore>,
+    woken: &mut HashMap<RoomId, Instant>,
+) -> Result<(), crate::ports::JournalError> {
     let Shared { journal, clock, .. } = &*engine.shared;
     let until = clock.now().plus(every * 2);
     let mut after: Option<(Timestamp, RoomId)> = None;
@@ -53,10 +60,20 @@ async fn look(engine: &Engine, every: Duration, woken: &mut HashMap<RoomId, Inst
         let Some(last) = page.last() else { break };
         after = Some(*last);
         let full = page.len() == PAGE as usize;
-        let due: Vec<_> = page.into_iter().map(|(_, room)| room).filter(|room| !woken.contains_key(room)).collect();
-        woken.extend(due.iter().map(|room| (*room, Instant::now())));
-        // Several at once, each with its own patience, so that a room that does not load keeps few others waiting, and not for long.
-        stream::iter(due).for_each_concurrent(WAKERS, |room| wake(engine, room)).await;
+        for (_, room) in page {
+            // One that is still being loaded has its deadline when that is done; asking again would only take up a turn.
+            if woken.contains_key(&room) || engine.shared.registry.is_starting(room) {
+                continue;
+            }
+            // Never closed.
+            let Ok(turn) = Arc::clone(wakers).acquire_owned().await else { return Ok(()) };
+            woken.insert(room, Instant::now());
+            let engine = engine.clone();
+            tokio::spawn(async move {
+                wake(&engine, room).await;
+                drop(turn);
+            });
+        }
         if !full {
             break;
         }
@@ -72,6 +89,6 @@ async fn wake(engine: &Engine, room: RoomId) {
         }
         Ok(Err(error)) => tracing::warn!(room.id = %room, %error, "a room with a deadline could not be woken yet"),
         // It goes on loading, and has its deadline when it is done.
-        Err(_) => tracing::warn!(room.id = %room, "a room with a deadline takes long to load"),
+        Err(_) => tracing::info!(room.id = %room, "a room with a deadline takes long to load"),
     }
 }

@@ -127,6 +127,11 @@ impl Registry {
         self.kinds.0.iter().find_map(|(kind, known)| (known.own_room)(user).filter(|own| own.0 == room).map(|own| (*kind, own.1)))
     }
 
+    /// Whether a room is being started, and nobody knows yet how that ends.
+    pub(crate) fn is_starting(&self, room: RoomId) -> bool {
+        matches!(self.rooms.lock().slots.get(&room), Some(Slot::Starting(outcome)) if outcome.peek().is_none())
+    }
+
     /// Whether rooms are not started any more.
     pub(crate) fn is_draining(&self) -> bool {
         self.rooms.lock().draining

@@ -20,7 +20,12 @@ struct Accounts {
 impl MemoryDirectory {
     /// Adds or renames an account.
     pub fn put(&self, user: UserId, name: &str) {
-        self.0.lock().cards.insert(user, UserCard { user, name: name.to_owned(), group: None });
+        self.put_card(UserCard { user, name: name.to_owned(), group: None });
+    }
+
+    /// Adds or changes an account, with all that rooms know of it.
+    pub fn put_card(&self, card: UserCard) {
+        self.0.lock().cards.insert(card.user, card);
     }
 
     /// Removes an account.

@@ -176,6 +176,12 @@ impl MemoryJournal {
         self.reservations.lock().lasting(user, what)
     }
 
+    /// The rooms in which something is held for commands of a user that are under way; once for each of them.
+    #[must_use]
+    pub fn held(&self, user: UserId, what: &'static str) -> Vec<RoomId> {
+        self.reservations.lock().held(user, what)
+    }
+
     fn reachable(&self) -> Result<(), JournalError> {
         if self.plan.lock().away { Err(unavailable()) } else { Ok(()) }
     }

@@ -1,10 +1,13 @@
-//! A journal between the engine and the one in memory: it counts openings, holds up snapshots and look-ups, and panics when told to.
+//! A journal between the engine and the one in memory: it counts openings, holds up snapshots, reservations and openings, and panics when told to.
 
 use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
 use crate::testing::MemoryJournal;
 use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Timestamp, UserId};
 
@@ -14,10 +17,15 @@ pub(super) struct Shim {
     pub(super) opened: AtomicUsize,
     /// Whether reads of rooms and commands panic.
     pub(super) panics: AtomicBool,
+    /// How long opening a room takes; those in [`Self::hanging`] never open.
+    pub(super) open_takes: Mutex<Duration>,
+    pub(super) hanging: Mutex<HashSet<RoomId>>,
     /// Whether snapshots fail.
     pub(super) keeps_nothing: AtomicBool,
     /// Snapshots wait for a permit; there are plenty unless a test takes them away.
     pub(super) snapshots: Semaphore,
+    /// The answers to reservations likewise.
+    pub(super) reservations: Semaphore,
 }
 
 impl Shim {
@@ -26,8 +34,11 @@ impl Shim {
             inner,
             opened: AtomicUsize::new(0),
             panics: AtomicBool::new(false),
+            open_takes: Mutex::default(),
+            hanging: Mutex::default(),
             keeps_nothing: AtomicBool::new(false),
             snapshots: Semaphore::new(1_000),
+            reservations: Semaphore::new(1_000),
         }
     }
 
@@ -49,6 +60,11 @@ impl Journal for Shim {
     async fn open(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, JournalError> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         self.read();
+        if self.hanging.lock().contains(&room) {
+            return std::future::pending().await;
+        }
+        let takes = *self.open_takes.lock();
+        tokio::time::sleep(takes).await;
         self.inner.open(room, node).await
     }
 
@@ -94,7 +110,9 @@ impl Journal for Shim {
     }
 
     async fn reserve(&self, reservation: Reservation, now: Timestamp) -> Result<bool, JournalError> {
-        self.inner.reserve(reservation, now).await
+        let reserved = self.inner.reserve(reservation, now).await;
+        let _permit = self.reservations.acquire().await.map_err(|error| JournalError::Broken(error.to_string()))?;
+        reserved
     }
 
     async fn release(&self, reservation: Reservation) -> Result<(), JournalError> {

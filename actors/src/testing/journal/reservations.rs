@@ -17,7 +17,7 @@ impl Reservations {
     pub(super) fn reserve(&mut self, reservation: Reservation, now: Timestamp) -> bool {
         let Reservation { id, room, user, quota } = reservation;
         self.held.retain(|_, (_, at)| at.plus(RESERVED_FOR) > now);
-        let held = self.held.values().filter(|(held, _)| (held.user, held.quota.what) == (user, quota.what)).map(|(held, _)| held.room);
+        let held = self.held(user, quota.what).into_iter();
         let others: BTreeSet<_> = held.chain(self.lasting(user, quota.what)).filter(|other| *other != room).collect();
         let fits = others.len() < usize::from(quota.max);
         if fits {
@@ -53,6 +53,10 @@ impl Reservations {
                 | Projection::Task { .. } => {}
             }
         }
+    }
+
+    pub(super) fn held(&self, user: UserId, what: &'static str) -> Vec<RoomId> {
+        self.held.values().filter(|(held, _)| (held.user, held.quota.what) == (user, what)).map(|(held, _)| held.room).collect()
     }
 
     pub(super) fn lasting(&self, user: UserId, what: &'static str) -> Vec<RoomId> {
