@@ -1,7 +1,8 @@
 //! Who goes the same way: ride requests with each other and with open pools, and new pools with the searches that people keep.
 //!
 //! Two match when both their starts and both their destinations are within 5 km of each other, they are of the same group, and their times
-//! fit: ride requests while both live, a pool when it departs within the hour. Both sides are told, once per pair.
+//! fit: ride requests while both live, a pool when it departs within the hour. Both sides are told, once per pair. A listing keeps the group
+//! that its owner had when it was made; whoever has left that group since matches nobody by it and is matched with nothing of it.
 //!
 //! How far it is the great circle says, or the road when a provider is configured; then candidates are those that are near by the great
 //! circle, because no road is shorter.
@@ -13,8 +14,9 @@ use crate::store::search::{self, Groups, Hit, Near, RADIUS_DEFAULT_M, Search};
 use crate::store::tasks::TaskKey;
 use crate::store::{Db, StoreError, watches};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tripsync_actors::Engine;
 use tripsync_domain::inbox::SavedSearch;
 use tripsync_domain::inbox::limits::RIDE_LIVES;
 use tripsync_domain::{ErrorCode, Inbox, ItemId, Pool, Rejection, RoomId, RoomKind, Timestamp, UserCard, UserId};
@@ -38,14 +40,21 @@ pub struct Matches {
     pub sections: Vec<Hit>,
     /// For each counterpart the section of ours and of theirs that are nearest, and how far they are.
     pub pairs: Vec<(Hit, Hit)>,
+    /// The owners of all of them.
+    pub cards: Cards,
 }
+
+/// Users, as they are now.
+pub type Cards = BTreeMap<UserId, UserCard>;
 
 /// Looks for what matches a room's listing, and tells both sides. A listing that is gone matches nothing.
 pub(super) async fn find(app: &App, TaskKey { room, .. }: TaskKey) -> Result<(), Rejection> {
-    let found = matches(&app.db, app.distances.as_ref(), app.clock.now(), room).await.map_err(unavailable)?;
-    let Some(Matches { kind, sections, pairs }) = found else { return Ok(()) };
+    let found = matches(&app.db, &app.rooms.engine, app.distances.as_ref(), room).await?;
+    let Some(Matches { kind, sections, pairs, cards }) = found else { return Ok(()) };
     for (ours, theirs) in pairs {
-        tell(app, &kind, &ours, &theirs).await?;
+        if let (Some(me), Some(them)) = (cards.get(&ours.owner), cards.get(&theirs.owner)) {
+            tell(app, &kind, (&ours, me), (&theirs, them)).await?;
+        }
     }
     if kind == Pool::KIND { tell_watchers(app, &sections).await } else { Ok(()) }
 }
@@ -53,14 +62,15 @@ pub(super) async fn find(app: &App, TaskKey { room, .. }: TaskKey) -> Result<(),
 /// What matches a room's listing now; `None` when it is not listed, or over.
 ///
 /// # Errors
-/// As for any query.
-pub async fn matches(db: &Db, distances: &dyn Distances, now: Timestamp, room: RoomId) -> Result<Option<Matches>, StoreError> {
-    let Some((kind, sections)) = search::listed(db, room).await? else { return Ok(None) };
+/// `retry` when the database does not answer.
+pub async fn matches(db: &Db, engine: &Engine, distances: &dyn Distances, room: RoomId) -> Result<Option<Matches>, Rejection> {
+    let Some((kind, sections)) = search::listed(db, room).await.map_err(unavailable)? else { return Ok(None) };
+    let now = engine.clock().now();
     // A listing goes when its room notices that it is over, which may be a moment later.
     if sections.iter().all(|ours| if kind == Pool::KIND { ours.at <= now } else { ours.at.plus(RIDE_LIVES) <= now }) {
         return Ok(None);
     }
-    let mut ground = Ground { db, route: Route::new(distances), now };
+    let mut ground = Ground { db, engine, route: Route::new(distances), now, cards: Cards::new() };
     let mut best: BTreeMap<RoomId, (Hit, Hit)> = BTreeMap::new();
     for ours in &sections {
         for theirs in ground.counterparts(&kind, ours).await? {
@@ -70,7 +80,7 @@ pub async fn matches(db: &Db, distances: &dyn Distances, now: Timestamp, room: R
             }
         }
     }
-    Ok(Some(Matches { kind, sections, pairs: best.into_values().collect() }))
+    Ok(Some(Matches { kind, sections, pairs: best.into_values().collect(), cards: ground.cards }))
 }
 
 /// Keeps a search for later pools, or drops it.
@@ -124,13 +134,16 @@ fn affordable(ours: &Hit, search: &SavedSearch) -> bool {
 /// Where and when is looked.
 struct Ground<'a> {
     db: &'a Db,
+    engine: &'a Engine,
     route: Route<'a>,
     now: Timestamp,
+    /// Whoever was looked up already.
+    cards: Cards,
 }
 
 impl Ground<'_> {
     /// What goes the way of a section.
-    async fn counterparts(&mut self, kind: &str, ours: &Hit) -> Result<Vec<Hit>, StoreError> {
+    async fn counterparts(&mut self, kind: &str, ours: &Hit) -> Result<Vec<Hit>, Rejection> {
         let near = |position| Near { position, radius_m: RADIUS_DEFAULT_M };
         // Alive: at its last instant a request is over.
         let alive = before(self.now, RIDE_LIVES).plus(Duration::from_millis(1));
@@ -160,14 +173,33 @@ impl Ground<'_> {
     }
 
     /// The nearest of what a search finds that fit, at most [`MATCHES_MAX`].
-    async fn nearest(&mut self, ours: &Hit, search: &Search<'_>, fits: impl Fn(&Hit) -> bool) -> Result<Vec<Hit>, StoreError> {
-        let mut hits = search::search(self.db, search, None, CANDIDATES_MAX).await?.hits;
+    async fn nearest(&mut self, ours: &Hit, search: &Search<'_>, fits: impl Fn(&Hit) -> bool) -> Result<Vec<Hit>, Rejection> {
+        let mut hits = search::search(self.db, search, None, CANDIDATES_MAX).await.map_err(unavailable)?.hits;
         hits.retain(fits);
+        self.meet(ours, &hits).await?;
+        if !self.holds(ours) {
+            return Ok(Vec::new());
+        }
+        hits.retain(|theirs| self.holds(theirs));
         if self.route.knows_roads() {
             hits = self.by_road(ours, hits).await;
         }
         hits.truncate(MATCHES_MAX);
         Ok(hits)
+    }
+
+    /// Looks up the owners of listings.
+    async fn meet(&mut self, ours: &Hit, hits: &[Hit]) -> Result<(), Rejection> {
+        let owners: BTreeSet<UserId> = hits.iter().map(|theirs| theirs.owner).chain([ours.owner]).collect();
+        let unknown: Vec<UserId> = owners.into_iter().filter(|owner| !self.cards.contains_key(owner)).collect();
+        let cards = self.engine.cards(&unknown).await?;
+        self.cards.extend(cards.into_iter().map(|card| (card.user, card)));
+        Ok(())
+    }
+
+    /// Whether a listing's owner is there, and still of the group that it is for.
+    fn holds(&self, listing: &Hit) -> bool {
+        self.cards.get(&listing.owner).is_some_and(|owner| listing.group.is_none() || listing.group == owner.group)
     }
 
     /// Those that are near by road too, nearest first.
@@ -194,15 +226,7 @@ fn before(at: Timestamp, by: Duration) -> Timestamp {
 }
 
 /// Tells the owners of two listings of each other.
-async fn tell(app: &App, kind: &str, ours: &Hit, theirs: &Hit) -> Result<(), Rejection> {
-    let cards = app.rooms.engine.cards(&[ours.owner, theirs.owner]).await?;
-    let card = |user: UserId| cards.iter().find(|card| card.user == user);
-    let (Some(me), Some(them)) = (card(ours.owner), card(theirs.owner)) else { return Ok(()) };
-    // Listings keep the group that their owner had then; who has left it is not told of its rides.
-    let may_know = |who: &UserCard, of: &Hit| of.group.is_none() || of.group == who.group;
-    if !may_know(me, theirs) || !may_know(them, ours) {
-        return Ok(());
-    }
+async fn tell(app: &App, kind: &str, (ours, me): (&Hit, &UserCard), (theirs, them): (&Hit, &UserCard)) -> Result<(), Rejection> {
     // The other one is a ride request, unless it was found as a pool: pools are found by their own room.
     let their_kind = if theirs.room == Inbox::room_of(theirs.owner) { Inbox::KIND } else { Pool::KIND };
     let pair = pair(ours, theirs);

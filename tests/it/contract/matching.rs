@@ -11,7 +11,6 @@ use tripsync::store::journal::JournalOptions;
 use tripsync::store::search::Hit;
 use tripsync_actors::engine::CallOptions;
 use tripsync_actors::hub::Hub;
-use tripsync_actors::ports::Clock as _;
 use tripsync_actors::testing::{MemoryDirectory, TestClock};
 use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
 use tripsync_domain::geo::Position;
@@ -23,6 +22,7 @@ for_each_backend!(
     a_request_lives_a_quarter_of_an_hour,
     a_pool_matches_when_it_leaves_within_the_hour,
     groups_keep_to_themselves,
+    who_has_left_a_group_is_out_of_its_matches,
     seats_must_fit,
     what_is_over_matches_nobody,
     the_nearest_twenty_are_told
@@ -57,21 +57,23 @@ pub(super) struct Town {
     store: Store,
     engine: Engine,
     clock: TestClock,
+    directory: MemoryDirectory,
 }
 
 impl Town {
     pub(super) async fn on(database: &TestDatabase) -> Self {
         let store = Store::open(database, JournalOptions::default()).await;
         let clock = TestClock::standing(morning());
+        let directory = MemoryDirectory::default();
         let ports = Ports {
             journal: Arc::new(store.journal.clone()),
             clock: Arc::new(clock.clone()),
-            directory: Arc::new(MemoryDirectory::default()),
+            directory: Arc::new(directory.clone()),
             notifier: Hub::new(1),
             ids: Arc::new(Uuid::now_v7),
         };
         let engine = Engine::start(ports, Kinds::default().with::<Pool>().with::<Inbox>(), EngineConfig::default()).await.unwrap();
-        Self { store, engine, clock }
+        Self { store, engine, clock, directory }
     }
 
     pub(super) async fn end(self) {
@@ -92,6 +94,7 @@ impl Town {
 
     /// Asks for a ride; the inbox.
     pub(super) async fn ride(&self, who: &UserCard, (from, to): (Position, Position), seats: u8) -> RoomId {
+        self.directory.put_card(who.clone());
         let inbox = Inbox::room_of(who.user);
         self.engine.room_for(inbox, who.user).await.unwrap();
         let command = json!({"type": "request_ride", "from": {"position": from}, "to": {"position": to}, "seats": seats});
@@ -101,6 +104,7 @@ impl Town {
 
     /// Offers a ride that leaves so many milliseconds after the morning; the pool.
     pub(super) async fn pool(&self, who: &UserCard, (from, to): (Position, Position), leaves: u64, seats: u8) -> RoomId {
+        self.directory.put_card(who.clone());
         let pool = RoomId(Uuid::now_v7());
         let local: String = morning().plus(Duration::from_millis(leaves)).to_string().chars().take(19).collect();
         let command = json!({
@@ -125,7 +129,7 @@ impl Town {
     }
 
     async fn found(&self, distances: &dyn Distances, room: RoomId) -> Vec<Hit> {
-        let found = matches(&self.store.db, distances, self.clock.now(), room).await.unwrap();
+        let found = matches(&self.store.db, &self.engine, distances, room).await.unwrap();
         found.map_or_else(Vec::new, |found| found.pairs.into_iter().map(|(_, theirs)| theirs).collect())
     }
 
@@ -281,6 +285,55 @@ async fn groups_keep_to_themselves(database: TestDatabase) {
             assert_eq!(town.both(*ride, *pool).await, other.is_none() || group == other, "a request of {group:?}, a pool of {other:?}");
         }
     }
+    town.end().await;
+}
+
+/// What was asked for or offered in a group stays listed for the group; its owner may be of another one by now.
+async fn who_has_left_a_group_is_out_of_its_matches(database: TestDatabase) {
+    let town = Town::on(&database).await;
+    let (ana, ben, cid) = (member("TU Delft"), member("TU Delft"), member("TU Delft"));
+    let now_of = |who: &UserCard, group: Option<&str>| {
+        town.directory.put_card(UserCard { group: group.map(|group| Group::new(group).unwrap()), ..who.clone() });
+    };
+    let (one, other) = (town.ride(&ana, way(), 1).await, town.ride(&ben, way(), 1).await);
+    let pool = town.pool(&cid, way(), 600_000, 1).await;
+    let open = town.pool(&somebody(), way(), 600_000, 1).await;
+    // Who is of which group now, and whether the requests match each other, the pool of the group, and the one for everybody.
+    let delft = Some("TU Delft");
+    for (of_ana, of_ben, of_cid, requests, pools) in [
+        (delft, delft, delft, true, (true, true)),
+        (None, delft, delft, false, (false, true)),
+        (Some("Oxford"), delft, delft, false, (false, true)),
+        (delft, None, delft, false, (true, false)),
+        (delft, Some("Oxford"), delft, false, (true, false)),
+        (delft, delft, None, true, (false, false)),
+        (delft, delft, Some("Oxford"), true, (false, false)),
+        // Both have left, even for the same one.
+        (Some("Oxford"), Some("Oxford"), Some("Oxford"), false, (false, false)),
+        (delft, delft, delft, true, (true, true)),
+    ] {
+        for (who, group) in [(&ana, of_ana), (&ben, of_ben), (&cid, of_cid)] {
+            now_of(who, group);
+        }
+        let case = format!("{of_ana:?} {of_ben:?} {of_cid:?}");
+        assert_eq!(town.both(one, other).await, requests, "{case}: requests");
+        assert_eq!((town.both(one, pool).await, town.both(other, pool).await), pools, "{case}: the pool of the group");
+        // By a request that was made in a former group nobody is matched at all, not even with what is for everybody.
+        assert_eq!((town.both(one, open).await, town.both(other, open).await), (of_ana == delft, of_ben == delft), "{case}: the open pool");
+    }
+    // Who asks again asks in the group of now.
+    let moved = UserCard { group: Some(Group::new("Oxford").unwrap()), ..ana.clone() };
+    town.ride(&moved, way(), 1).await;
+    assert!(!town.both(one, other).await && town.both(one, open).await);
+    // Those who have left take no place of the nearest twenty.
+    let (from, to) = way();
+    for _ in 0..25 {
+        let left = member("Oxford");
+        town.ride(&left, way(), 1).await;
+        now_of(&left, None);
+    }
+    let stays = town.ride(&member("Oxford"), (north(from, 3_000.0), to), 1).await;
+    assert!(town.both(one, stays).await);
     town.end().await;
 }
 
