@@ -61,6 +61,11 @@ pub async fn share(app: &App, me: UserCard, sharing: &Sharing) -> Result<Shared,
     // Whether somebody has a request is for those whom it matches, so there is one answer for all others.
     let theirs = ride_of(app, sharing.with).await?.filter(|theirs| me.user != sharing.with && match_each_other(&mine, theirs));
     let theirs = theirs.ok_or_else(|| gone("their matching"))?;
+    // Both are still of the group that they asked in.
+    let them = app.rooms.engine.cards(&[sharing.with]).await?;
+    if mine.group.is_some() && (mine.group != me.group || them.iter().all(|them| them.group != mine.group)) {
+        return Err(gone("their matching"));
+    }
     // Before there is a pool: an invitation that does not fit would leave it empty.
     if sharing.seats.is_some_and(|seats| !(theirs.seats..=SEATS_MAX).contains(&seats)) {
         let message = format!("must be between {}, which the other one needs, and {SEATS_MAX}", theirs.seats);

@@ -5,12 +5,18 @@ use std::time::Duration;
 
 use super::Api;
 use super::client::{Account, Answer, send, text};
-use crate::harness::{Server, TestDatabase, eventually, for_each_backend};
+use crate::harness::{Client, Server, TestDatabase, eventually, for_each_backend};
+use tripsync_domain::protocol::Codec;
+use tripsync_domain::{Inbox, UserId};
+use uuid::Uuid;
 
 for_each_backend!(
     what_is_delivered_is_read_once_for_all,
     a_ride_request_is_one_at_a_time,
     two_who_go_the_same_way_share_a_ride,
+    both_requests_end_with_the_pool_and_not_before,
+    who_asks_at_the_same_time_shares_one_pool,
+    who_has_left_the_group_shares_no_ride,
     searches_are_kept,
     bad_requests_point_at_the_mistake
 );
@@ -135,6 +141,117 @@ async fn two_who_go_the_same_way_share_a_ride(database: TestDatabase) {
     assert_eq!(ben.api.post(&accept, Value::Null).await.ok(200)["item"]["stage"], "confirmed");
     let wrong = ann.api.post("/api/v1/me/ride/pool", json!({"with": ben.id, "seat": 3})).await.problem("unknown_field");
     assert_eq!(wrong["errors"][0]["pointer"], "/seat");
+}
+
+const SHARE: &str = "/api/v1/me/ride/pool";
+
+async fn ride_of(person: &Account) -> Option<Value> {
+    let answer = person.api.get("/api/v1/me/ride").await;
+    (answer.status != 404).then(|| answer.ok(200))
+}
+
+fn inbox_of(person: &Account) -> Uuid {
+    Inbox::room_of(UserId(person.id.parse().unwrap())).0
+}
+
+/// A socket in somebody's inbox.
+async fn hearing(server: &Server, person: &Account) -> Client {
+    let mut client = Client::connect(&server.live_url(), &person.access_token, Codec::Json).await;
+    client.join(inbox_of(person)).await;
+    client
+}
+
+/// What the client has heard of ride requests.
+fn of_rides(client: &Client, inbox: Uuid) -> Vec<Value> {
+    let events = client.room(inbox).history().values().map(|event| event["ev"].clone());
+    events.filter(|event| ["ride_requested", "ride_ended"].iter().any(|tag| event["type"] == *tag)).collect()
+}
+
+async fn both_requests_end_with_the_pool_and_not_before(database: TestDatabase) {
+    let (server, people) = people(&database, ["ann", "ben", "cid"]).await;
+    let [ann, ben, cid] = &people;
+    let (mut ann_hears, mut ben_hears) = (hearing(&server, ann).await, hearing(&server, ben).await);
+    let mut asked = Vec::new();
+    for person in &people {
+        asked.push(Some(person.api.put("/api/v1/me/ride", ride(38.77)).await.ok(200)["item"].clone()));
+    }
+    let rides = async || [ride_of(ann).await, ride_of(ben).await, ride_of(cid).await];
+    assert_eq!(rides().await.as_slice(), asked);
+    // Whatever refuses the pool or the invitation leaves all as it was.
+    for (body, code) in [
+        (json!({"with": ben.id, "seats": 1}), "invalid"),
+        (json!({"with": ben.id, "seats": 17}), "invalid"),
+        (json!({"with": ben.id, "departure": {"local": "2020-01-01T08:00", "tz": "UTC"}}), "invalid"),
+        (json!({"with": ben.id, "price": {"minor": -1, "currency": "EUR"}}), "invalid"),
+        (json!({"with": ben.id, "price": {"minor": i64::MAX, "currency": "EUR"}}), "invalid"),
+        (json!({"with": ann.id}), "conflict"),
+        (json!({"with": Uuid::now_v7()}), "conflict"),
+    ] {
+        ann.api.post(SHARE, body.clone()).await.problem(code);
+        assert_eq!(rides().await.as_slice(), asked, "{body}");
+        assert_eq!(ann.api.get("/api/v1/pools").await.ok(200)["items"], json!([]), "{body}");
+    }
+    // With the pool, and the invitation in it, both are over; nobody else's is.
+    let shared = ann.api.post(SHARE, json!({"with": ben.id})).await.ok(200);
+    assert_eq!(rides().await, [None, None, asked[2].take()]);
+    // Asking again finds both over, and ends nothing twice: what comes next in the inboxes is what comes after that.
+    for (api, other) in [(&ann.api, ben), (&ben.api, ann)] {
+        api.post(SHARE, json!({"with": other.id})).await.problem("conflict");
+    }
+    for (person, socket) in [(ann, &mut ann_hears), (ben, &mut ben_hears)] {
+        let again = text(&person.api.put("/api/v1/me/ride", ride(38.77)).await.ok(200)["id"]);
+        let inbox = inbox_of(person);
+        socket.until("the next request", |socket| of_rides(socket, inbox).iter().any(|event| event["ride"]["id"] == json!(again))).await;
+        let endings: Vec<_> =
+            of_rides(socket, inbox).iter().map(|event| event["ending"].clone()).filter(|ending| !ending.is_null()).collect();
+        assert_eq!(endings, ["pooled"]);
+    }
+    let offered = ben.api.get(&format!("/api/v1/pools/{}", text(&shared["pool"]))).await.ok(200);
+    assert_eq!(offered["claim"]["stage"], "offered");
+}
+
+async fn who_asks_at_the_same_time_shares_one_pool(database: TestDatabase) {
+    let (_server, [ann, ben]) = people(&database, ["ann", "ben"]).await;
+    for round in 0..5 {
+        for person in [&ann, &ben] {
+            person.api.put("/api/v1/me/ride", ride(38.77)).await.ok(200);
+        }
+        let share = |api: &Api, with: &Account| {
+            let (api, with) = (api.clone(), with.id.clone());
+            async move { api.post(SHARE, json!({"with": with})).await }
+        };
+        let (one, other) = tokio::join!(share(&ann.api, &ben), share(&ben.api, &ann));
+        let shared: Vec<_> = [&one, &other].into_iter().filter(|answer| answer.status == 200).collect();
+        assert!(!shared.is_empty(), "{round}: {one:?} {other:?}");
+        assert!(shared.iter().all(|answer| answer.body["pool"] == shared[0].body["pool"]), "{round}: {shared:?}");
+        for answer in [&one, &other] {
+            // Whoever was too late to see the requests is told that they are over.
+            assert!(answer.status == 200 || answer.body["code"] == "conflict", "{round}: {answer:?}");
+        }
+        assert_eq!((ride_of(&ann).await, ride_of(&ben).await), (None, None), "{round}");
+    }
+}
+
+async fn who_has_left_the_group_shares_no_ride(database: TestDatabase) {
+    let (_server, people) = people(&database, ["ann", "ben"]).await;
+    let [ann, ben] = &people;
+    let of = async |person: &Account, group: Value| {
+        person.api.patch("/api/v1/me", json!({"group": group})).await.ok(200);
+    };
+    for person in &people {
+        of(person, json!("TU Delft")).await;
+        person.api.put("/api/v1/me/ride", ride(38.77)).await.ok(200);
+    }
+    for left in [ann, ben] {
+        for group in [Value::Null, json!("Oxford")] {
+            of(left, group).await;
+            ann.api.post(SHARE, json!({"with": ben.id})).await.problem("conflict");
+            ben.api.post(SHARE, json!({"with": ann.id})).await.problem("conflict");
+        }
+        of(left, json!("TU Delft")).await;
+    }
+    assert!(ride_of(ann).await.is_some() && ride_of(ben).await.is_some());
+    ann.api.post(SHARE, json!({"with": ben.id})).await.ok(200);
 }
 
 fn search(name: &str) -> Value {
