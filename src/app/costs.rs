@@ -1,7 +1,8 @@
 //! What a ride cost, as an expense of a trip.
 //!
 //! The pool says who owes what, the trip's rules say who may write it there; this only carries it over. There is one expense per pool in a
-//! trip, so that asking again, also after a crash in between, finds what the first time made.
+//! trip, so that asking again, also after a crash in between, finds what the first time made. Its id says so, and is a keyed hash: ids of
+//! expenses are for members to choose, and whoever could tell this one in advance could use it up.
 
 use super::App;
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use tripsync_actors::engine::CallOptions;
 use tripsync_domain::pool::{Details, Phase, Share};
 use tripsync_domain::trip::limits::TITLE_CHARS_MAX;
 use tripsync_domain::{ErrorCode, ItemId, Pool, Rejection, RoomId, RoomKind, Trip, UserCard, UserId};
-use uuid::Uuid;
+use uuid::Builder;
 
 /// Where the costs of a pool are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub async fn export(app: &App, me: UserCard, pool: RoomId, trip: RoomId) -> Resu
     let Some(price) = details.price.filter(|_| total > 0) else {
         return Err(Rejection::new(ErrorCode::Conflict, "The ride cost nobody anything"));
     };
-    let id = ItemId(Uuid::new_v5(&pool.0, trip.0.as_bytes()));
+    let id = expense_of(app, pool, trip);
     let command = json!({
         "type": "add_expense",
         "id": id,
@@ -101,6 +102,15 @@ pub async fn export(app: &App, me: UserCard, pool: RoomId, trip: RoomId) -> Resu
         return Err(Rejection { pointer: Some("/trip".into()), ..Rejection::not_found("there is no such trip") });
     }
     Err(Rejection { pointer: None, ..refused })
+}
+
+/// The id of a pool's expense in a trip. The key is derived from `auth.signing_key`; under another key the trip still knows the expense by
+/// its pool, until it is removed.
+fn expense_of(app: &App, pool: RoomId, trip: RoomId) -> ItemId {
+    let hash = app.auth.sealer().fingerprint(&[b"expense of a pool", pool.0.as_bytes(), trip.0.as_bytes()]);
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(hash).for_each(|(byte, of)| *byte = of);
+    ItemId(Builder::from_custom_bytes(bytes).into_uuid())
 }
 
 /// Names those who must become members first. The caller was in the car with them and sees the members of the trip.

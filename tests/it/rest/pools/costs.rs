@@ -10,6 +10,7 @@ use crate::rest::client::{Answer, text};
 for_each_backend!(
     costs_come_into_a_trip_once,
     costs_survive_a_crash_in_the_middle,
+    nobody_can_use_up_the_id_of_costs_to_come,
     only_the_car_brings_costs,
     what_cannot_be_brought_is_said
 );
@@ -139,6 +140,42 @@ async fn costs_survive_a_crash_in_the_middle(database: TestDatabase) {
         assert_eq!((&one.body["expense"], &other.body["expense"]), (&found[0]["id"], &found[0]["id"]));
     }
     assert_eq!(bring(&world, Place::Owner, &pool, &trips[0]).await.ok(200)["repeated"], true);
+}
+
+/// Members choose the ids of their expenses. What all of them know, the pool and the trip, does not give away the one of the costs.
+async fn nobody_can_use_up_the_id_of_costs_to_come(database: TestDatabase) {
+    let world = World::on(&database).await;
+    let (rider, guest) = (&world.account(Place::Rider).id, &world.guest.id);
+    let pool = ridden(&world, json!({})).await;
+    let into = trip(&world, Place::Owner, &[(rider, "participant"), (guest, "participant")]).await;
+    let (pool_id, trip_id): (Uuid, Uuid) = (pool.rsplit('/').next().unwrap().parse().unwrap(), into.parse().unwrap());
+    let guesses = [
+        Uuid::new_v5(&pool_id, trip_id.as_bytes()),
+        Uuid::new_v5(&trip_id, pool_id.as_bytes()),
+        Uuid::new_v5(&pool_id, into.as_bytes()),
+        pool_id,
+        trip_id,
+    ];
+    for (index, id) in guesses.iter().enumerate() {
+        let expense = json!({
+            "id": id, "title": "Mine", "payer": guest, "amount": {"minor": 1, "currency": "EUR"}, "shares": [{"user": guest, "minor": 1}]
+        });
+        let answer = world.guest.api.post(&format!("/api/v1/trips/{into}/expenses"), expense).await;
+        // The trip's own id is in use.
+        if answer.status != 201 {
+            answer.problem("already_exists");
+            continue;
+        }
+        if index % 2 == 0 {
+            world.guest.api.delete(&format!("/api/v1/trips/{into}/expenses/{id}")).await.ok(200);
+        }
+    }
+    let brought = bring(&world, Place::Rider, &pool, &into).await.ok(201);
+    assert!(!guesses.iter().any(|guess| brought["expense"] == json!(guess)), "{brought}");
+    assert_eq!(bring(&world, Place::Owner, &pool, &into).await.ok(200)["expense"], brought["expense"]);
+    // Nor does the id of one trip tell that of another.
+    let another = trip(&world, Place::Owner, &[(rider, "participant"), (guest, "participant")]).await;
+    assert_ne!(bring(&world, Place::Rider, &pool, &another).await.ok(201)["expense"], brought["expense"]);
 }
 
 async fn only_the_car_brings_costs(database: TestDatabase) {
