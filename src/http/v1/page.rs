@@ -60,6 +60,28 @@ impl From<PageQuery> for Wanted {
     }
 }
 
+/// The same for a list in which items may be skipped.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SkipQuery {
+    /// Items of the page.
+    #[param(schema_with = limit_schema, required = false)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    #[param(schema_with = cursor_schema, required = false)]
+    cursor: Option<String>,
+    /// Items to leave out; not beside a cursor.
+    #[param(schema_with = skip_schema, required = false)]
+    skip: Option<u32>,
+}
+
+impl From<SkipQuery> for Wanted {
+    fn from(SkipQuery { limit, cursor, skip }: SkipQuery) -> Self {
+        Self { limit, cursor, skip }
+    }
+}
+
 /// A list, as one user sees it.
 pub(crate) struct List<'a> {
     /// Signs cursors.

@@ -5,14 +5,12 @@ use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::Problem;
-use crate::http::v1::page::{self, Page, Wanted, cut};
+use crate::http::v1::page::{Page, SkipQuery, cut};
 use crate::http::v1::rooms::read::{Seen, Stop, see};
 use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use axum::extract::State;
-use serde::Deserialize;
 use serde_json::json;
 use tripsync_domain::{ItemId, RoomId, Seq, Timestamp, Trip, UserId};
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,33 +18,17 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(get, update, remove))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Items of the page.
-    #[param(schema_with = page::limit_schema, required = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(schema_with = page::cursor_schema, required = false)]
-    cursor: Option<String>,
-    /// Items to leave out; not beside a cursor.
-    #[param(schema_with = page::skip_schema, required = false)]
-    skip: Option<u32>,
-}
-
 /// The expenses, in the order in which they were added.
-#[utoipa::path(get, path = "/trips/{trip}/expenses", operation_id = "trips.expenses.list", params(ListQuery),
+#[utoipa::path(get, path = "/trips/{trip}/expenses", operation_id = "trips.expenses.list", params(SkipQuery),
     responses((status = 200, description = "A page.", body = schema::ExpensePage)))]
 async fn list(
     State(app): State<App>,
     reader: Reader,
     ApiPath(room): ApiPath<RoomId>,
-    ApiQuery(query): ApiQuery<ListQuery>,
+    ApiQuery(query): ApiQuery<SkipQuery>,
 ) -> Result<Answer<Page<Expense>>, Stop> {
     let list = reader.list(&app, "expenses", Some(room));
-    let wanted = Wanted { limit: query.limit, cursor: query.cursor, skip: query.skip };
-    let window = list.window::<(), (Timestamp, ItemId)>(wanted, ())?;
+    let window = list.window::<(), (Timestamp, ItemId)>(query.into(), ())?;
     let Seen { seq, state, .. } = reader.see::<ExpensesView>(&app, room).await?;
     let key = |expense: &Expense| (expense.created_at, expense.id);
     let mut expenses: Vec<_> = state.expenses.into_values().collect();

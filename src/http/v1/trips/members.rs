@@ -4,16 +4,15 @@ use super::{Reader, Writer, schema};
 use crate::app::App;
 use crate::http::json::{ApiJson, ApiPath, ApiQuery};
 use crate::http::problem::{FieldError, Problem};
-use crate::http::v1::page::{self, Page, Wanted, cut};
+use crate::http::v1::page::{Page, SkipQuery, cut};
 use crate::http::v1::rooms::read::{Stop, member};
 use crate::http::v1::rooms::write::{Answer, Body, Receipt, Written};
 use crate::store::rooms::{self, MemberRow};
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tripsync_domain::trip::{Action, may};
 use tripsync_domain::{ErrorCode, Role, RoomId, Seq, Timestamp, Trip, UserId};
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,32 +39,17 @@ impl From<MemberRow> for Member {
     }
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Items of the page.
-    #[param(schema_with = page::limit_schema, required = false)]
-    limit: Option<u32>,
-    /// `next` of the page before.
-    #[param(schema_with = page::cursor_schema, required = false)]
-    cursor: Option<String>,
-    /// Items to leave out; not beside a cursor.
-    #[param(schema_with = page::skip_schema, required = false)]
-    skip: Option<u32>,
-}
-
 /// The members, in the order in which they came.
-#[utoipa::path(get, path = "/trips/{trip}/members", operation_id = "trips.members.list", params(ListQuery),
+#[utoipa::path(get, path = "/trips/{trip}/members", operation_id = "trips.members.list", params(SkipQuery),
     responses((status = 200, description = "A page.", body = schema::MemberPage)))]
 async fn list(
     State(app): State<App>,
     reader: Reader,
     ApiPath(room): ApiPath<RoomId>,
-    ApiQuery(query): ApiQuery<ListQuery>,
+    ApiQuery(query): ApiQuery<SkipQuery>,
 ) -> Result<Answer<Page<Member>>, Stop> {
     let list = reader.list(&app, "members by joining", Some(room));
-    let window = list.window::<(), (Seq, UserId)>(Wanted { limit: query.limit, cursor: query.cursor, skip: query.skip }, ())?;
+    let window = list.window::<(), (Seq, UserId)>(query.into(), ())?;
     let here = reader.enter(&app, room).await?;
     let rows = rooms::members(&app.db, room).await?;
     let start = window.after.map_or(0, |after| rows.partition_point(|row| (row.since_seq, row.user) <= after));
