@@ -195,6 +195,26 @@ pub async fn listed(db: &Db, room: RoomId) -> Result<Option<(String, Vec<Hit>)>,
     Ok(Some((kind, rows.into_iter().map(|row| row.hit(0.0, Some(0.0))).collect::<Result<_, _>>()?)))
 }
 
+/// Binds what a search says besides its cells, the same for each statement: the parameters 1 to 10.
+macro_rules! bound {
+    ($statement:expr, $search:expr) => {{
+        let search: &Search<'_> = $search;
+        let group = if let Groups::Of(group) = search.groups { group } else { None };
+        let (price, currency) = search.price_max.map_or((None, None), |price| (Some(price.minor.get()), Some(price.currency.to_string())));
+        $statement
+            .bind(search.caller.0)
+            .bind(group.map(Group::as_str))
+            .bind(search.earliest.as_ms())
+            .bind(search.latest.as_ms())
+            .bind(i64::from(search.seats))
+            .bind(search.kind)
+            .bind(price)
+            .bind(currency)
+            .bind(i64::from(CANDIDATES_MAX) + 1)
+            .bind(search.groups == Groups::All)
+    }};
+}
+
 #[derive(FromRow)]
 struct Row {
     room: Uuid,
@@ -214,46 +234,95 @@ struct Row {
 
 /// One more than are looked at, to tell whether there are more. In an order that does not depend on the database.
 async fn candidates(db: &Db, search: &Search<'_>) -> Result<Vec<Row>, StoreError> {
-    let sql = candidates_sql(search);
-    let group = if let Groups::Of(group) = search.groups { group } else { None };
-    let (price, currency) = search.price_max.map_or((None, None), |price| (Some(price.minor.get()), Some(price.currency.to_string())));
-    Ok(db_read!(db, |pool| {
-        sqlx::query_as(AssertSqlSafe(sql))
-            .bind(search.caller.0)
-            .bind(group.map(Group::as_str))
-            .bind(search.earliest.as_ms())
-            .bind(search.latest.as_ms())
-            .bind(i64::from(search.seats))
-            .bind(search.kind)
-            .bind(price)
-            .bind(currency)
-            .bind(i64::from(CANDIDATES_MAX) + 1)
-            // The cells are part of the text, so it hardly recurs.
-            .persistent(false)
-            .fetch_all(pool)
-            .await
-    })?)
+    Ok(match db {
+        Db::Postgres(pool) => {
+            let cells = Cells::of(search);
+            let statement = sqlx::query_as(AssertSqlSafe(candidates_sql(&cells, Lists::Bound)));
+            bound!(statement, search).bind(cells.from).bind(cells.to).fetch_all(pool).await?
+        }
+        Db::Sqlite(db) => {
+            let statement = sqlx::query_as(AssertSqlSafe(candidates_sql(&Cells::of(search), Lists::Written)));
+            // The text hardly recurs.
+            bound!(statement, search).persistent(false).fetch_all(db.reader()).await?
+        }
+    })
 }
 
-/// The cells stand in the text as numbers: lists are bound differently by the two databases.
-fn candidates_sql(search: &Search<'_>) -> String {
-    let list = |near: Near| cells::cover(near.position, near.radius());
+/// How the database would find the candidates of a search: the lines of its plan. For tests, which see to it that it uses the index.
+///
+/// # Errors
+/// As for any query.
+pub async fn plan(db: &Db, search: &Search<'_>) -> Result<Vec<String>, StoreError> {
+    let cells = Cells::of(search);
+    Ok(match db {
+        Db::Postgres(pool) => {
+            let mut connection = pool.begin().await?;
+            // As a prepared statement is planned that is used again and again, for whatever values.
+            let text = format!("PREPARE candidates {TYPES} AS {}", candidates_sql(&cells, Lists::Bound));
+            let execute = format!("EXPLAIN EXECUTE candidates ({})", vec!["NULL"; TYPES.split(',').count()].join(", "));
+            for text in ["SET LOCAL plan_cache_mode = force_generic_plan".to_owned(), text] {
+                sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await?;
+            }
+            let generic: Vec<String> = sqlx::query_scalar(AssertSqlSafe(execute)).persistent(false).fetch_all(&mut *connection).await?;
+            sqlx::raw_sql("DEALLOCATE candidates").execute(&mut *connection).await?;
+            let text = format!("EXPLAIN {}", candidates_sql(&cells, Lists::Bound));
+            let statement = bound!(sqlx::query_scalar(AssertSqlSafe(text)), search).bind(cells.from).bind(cells.to);
+            let custom: Vec<String> = statement.persistent(false).fetch_all(&mut *connection).await?;
+            [generic, custom].concat()
+        }
+        Db::Sqlite(db) => {
+            let text = format!("EXPLAIN QUERY PLAN {}", candidates_sql(&cells, Lists::Written));
+            let statement = bound!(sqlx::query_as(AssertSqlSafe(text)), search);
+            let steps: Vec<(i64, i64, i64, String)> = statement.persistent(false).fetch_all(db.reader()).await?;
+            steps.into_iter().map(|(.., step)| step).collect()
+        }
+    })
+}
+
+/// The cells of both ends; no destination: anywhere.
+struct Cells {
+    from: Vec<i64>,
+    to: Option<Vec<i64>>,
+}
+
+impl Cells {
+    fn of(search: &Search<'_>) -> Self {
+        let cover = |near: Near| cells::cover(near.position, near.radius());
+        Self { from: cover(search.from), to: search.to.map(cover) }
+    }
+}
+
+/// How lists of cells get to the database.
+#[derive(Clone, Copy)]
+enum Lists {
+    /// As two more parameters, so that there are few texts and each is prepared once. PostgreSQL: preparing takes longer than searching.
+    Bound,
+    /// As numbers in the text. SQLite has no lists, and prepares within the process.
+    Written,
+}
+
+/// What PostgreSQL takes the parameters of [`candidates_sql`] for.
+const TYPES: &str = "(uuid, text, bigint, bigint, bigint, text, bigint, text, bigint, boolean, bigint[], bigint[])";
+
+fn candidates_sql(cells: &Cells, lists: Lists) -> String {
     let text = |cells: &[i64]| cells.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-    let from = list(search.from);
-    let to = search.to.map(|near| {
-        let to = list(near);
+    let within = |column: &str, parameter: &str, cells: &[i64]| match lists {
+        Lists::Bound => format!("{column} = ANY({parameter})"),
+        Lists::Written => format!("{column} IN ({})", text(cells)),
+    };
+    let from = within("from_cell", "$11", &cells.from);
+    let to = cells.to.as_ref().map(|to| {
         // A sum is not what the index has, so that it looks for the start only, instead of for every pair.
-        let column = if from.len() * to.len() <= CELL_PAIRS_MAX { "to_cell" } else { "to_cell + 0" };
-        format!("AND {column} IN ({})", text(&to))
+        let column = if cells.from.len() * to.len() <= CELL_PAIRS_MAX { "to_cell" } else { "to_cell + 0" };
+        format!("AND {}", within(column, "$12", to))
     });
+    // A parameter that is not looked at still has its type.
+    let to = to.unwrap_or_else(|| if matches!(lists, Lists::Bound) { "AND $12::bigint[] IS NULL".into() } else { String::new() });
     format!(
         "SELECT room, owner, group_name, at, price_minor, currency, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, seats FROM listings \
-         WHERE seats > 0 AND from_cell IN ({}) {} AND owner <> $1 AND (group_name IS NULL OR group_name = $2 OR {}) \
+         WHERE seats > 0 AND {from} {to} AND owner <> $1 AND (group_name IS NULL OR group_name = $2 OR $10) \
          AND at >= $3 AND at <= $4 AND seats >= $5 AND ($6 IS NULL OR kind = $6) \
-         AND ($7 IS NULL OR price_minor IS NULL OR (price_minor <= $7 AND currency = $8)) ORDER BY at, room, idx LIMIT $9",
-        text(&from),
-        to.unwrap_or_default(),
-        if search.groups == Groups::All { "TRUE" } else { "FALSE" },
+         AND ($7 IS NULL OR price_minor IS NULL OR (price_minor <= $7 AND currency = $8)) ORDER BY at, room, idx LIMIT $9"
     )
 }
 

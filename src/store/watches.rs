@@ -4,8 +4,7 @@
 
 use super::search::cover;
 use super::{Db, StoreError};
-use crate::{db_read, db_write};
-use sqlx::AssertSqlSafe;
+use crate::db_write;
 use tripsync_domain::geo::Position;
 use tripsync_domain::inbox::SavedSearch;
 use tripsync_domain::inbox::limits::RADIUS_MAX_M;
@@ -46,14 +45,18 @@ pub async fn put(db: &Db, room: RoomId, id: ItemId, seq: Seq, user: UserId, sear
 /// # Errors
 /// As for any query.
 pub async fn along(db: &Db, from: Position, to: Position) -> Result<Vec<(UserId, SavedSearch)>, StoreError> {
-    // Numbers, so that they can stand in the text: lists are bound differently by the two databases.
-    let cells: Vec<_> = cover(from, f64::from(RADIUS_MAX_M)).iter().map(i64::to_string).collect();
-    let sql = format!(
-        "SELECT user_id, search FROM watches WHERE search IS NOT NULL AND from_cell IN ({}) ORDER BY room, id LIMIT $1",
-        cells.join(",")
-    );
-    let rows: Vec<(Uuid, String)> =
-        db_read!(db, |pool| sqlx::query_as(AssertSqlSafe(sql)).bind(i64::from(WATCHES_MAX)).persistent(false).fetch_all(pool).await)?;
+    let cells = cover(from, f64::from(RADIUS_MAX_M));
+    let rows: Vec<(Uuid, String)> = match db {
+        Db::Postgres(pool) => {
+            let sql = "SELECT user_id, search FROM watches WHERE search IS NOT NULL AND from_cell = ANY($1) ORDER BY room, id LIMIT $2";
+            sqlx::query_as(sql).bind(cells).bind(i64::from(WATCHES_MAX)).fetch_all(pool).await?
+        }
+        Db::Sqlite(db) => {
+            let sql = "SELECT user_id, search FROM watches WHERE search IS NOT NULL AND from_cell IN (SELECT value FROM json_each($1)) \
+                       ORDER BY room, id LIMIT $2";
+            sqlx::query_as(sql).bind(sqlx::types::Json(cells)).bind(i64::from(WATCHES_MAX)).fetch_all(db.reader()).await?
+        }
+    };
     let mut found = Vec::new();
     for (user, search) in rows {
         let search: SavedSearch = serde_json::from_str(&search).map_err(StoreError::decode)?;

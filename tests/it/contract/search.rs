@@ -2,8 +2,9 @@
 
 use super::{Store, append, record};
 use crate::harness::{TestDatabase, for_each_backend};
+use tripsync::store::Db;
 use tripsync::store::journal::JournalOptions;
-use tripsync::store::search::{CANDIDATES_MAX, Found, Groups, HitCursor, Near, Search, search};
+use tripsync::store::search::{CANDIDATES_MAX, Found, Groups, HitCursor, Near, Search, cell_of, plan, search};
 use tripsync_actors::ports::Journal as _;
 use tripsync_domain::geo::Position;
 use tripsync_domain::money::{Currency, MinorUnits, Money};
@@ -16,6 +17,7 @@ for_each_backend!(
     the_nearest_section_counts,
     what_is_found_is_paged_nearest_first,
     more_candidates_than_are_looked_at_are_admitted,
+    candidates_are_found_by_the_index,
     listings_follow_the_room
 );
 
@@ -240,6 +242,68 @@ async fn more_candidates_than_are_looked_at_are_admitted(database: TestDatabase)
     assert_eq!((found.hits.iter().map(|hit| hit.room).collect::<Vec<_>>(), found.complete), (vec![first], false));
     let narrower = Search { earliest: Timestamp::from_ms(2), ..looking(here, Some(there)) };
     assert_eq!(store.found(&narrower).await, [second]);
+    store.close().await;
+}
+
+/// Among many rides between many towns no search reads them all: the planner, which is free to, takes the index.
+async fn candidates_are_found_by_the_index(database: TestDatabase) {
+    let store = Store::open(&database, JournalOptions::default()).await;
+    let town = |n: i64| at(40.0 + f64::from(i32::try_from(n / 8).unwrap()) * 0.6, -8.0 + f64::from(i32::try_from(n % 8).unwrap()) * 0.7);
+    let towns: Vec<String> = (0..64).map(|n| format!("({n}, {}, {}, {})", town(n).lat(), town(n).lon(), cell_of(town(n)))).collect();
+    let (fresh, analyze) = match &store.db {
+        Db::Postgres(_) => ("gen_random_uuid()", "ANALYZE listings"),
+        // As it runs: nobody analyses.
+        Db::Sqlite(_) => ("randomblob(16)", "SELECT 1"),
+    };
+    // 64 · 63 · 6 = 24,192 rides; every seventh has no seat left.
+    let fill = format!(
+        "WITH RECURSIVE towns (n, lat, lon, cell) AS (VALUES {}), rides (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM rides WHERE i < 5) \
+         INSERT INTO listings (room, idx, kind, owner, at, from_stop, to_stop, from_lat, from_lon, to_lat, to_lon, from_cell, to_cell, seats) \
+         SELECT {fresh}, 0, 'pool', {fresh}, {DAY_MS} + (a.n * 64 + b.n) * 60000 + i, {fresh}, {fresh}, \
+         a.lat, a.lon, b.lat, b.lon, a.cell, b.cell, (a.n * 31 + b.n * 17 + i) % 7 \
+         FROM towns a CROSS JOIN towns b CROSS JOIN rides WHERE a.n <> b.n",
+        towns.join(", ")
+    );
+    for sql in [fill.as_str(), analyze] {
+        tripsync::db_write!(&store.db, |pool| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(pool).await.map(drop)).unwrap();
+    }
+    let (here, there) = (town(9), town(50));
+    let wide = |position| Near { position, radius_m: 30_000 };
+    let month = Timestamp::from_ms(31 * DAY_MS);
+    let both_ends = Search { latest: month, ..looking(here, Some(there)) };
+    let group = Group::new("TU Delft").unwrap();
+    for (name, search) in [
+        ("both ends", both_ends),
+        (
+            "one day, two seats, a price",
+            Search { latest: Timestamp::from_ms(4 * DAY_MS), seats: 2, price_max: Some(euros(900)), ..both_ends },
+        ),
+        ("the start", Search { latest: month, ..looking(here, None) }),
+        ("wide", Search { from: wide(here), to: Some(wide(there)), ..both_ends }),
+        ("for a group", Search { groups: Groups::Of(Some(&group)), kind: Some("pool"), ..both_ends }),
+        ("for whichever group", Search { groups: Groups::All, ..both_ends }),
+    ] {
+        let plan = plan(&store.db, &search).await.unwrap();
+        let reads: Vec<_> = plan.iter().filter(|line| line.contains("listings")).collect();
+        match &store.db {
+            // Once planned for any values, once for these.
+            Db::Postgres(_) => {
+                let scans = |what: &str| plan.iter().filter(|line| line.contains(what)).count();
+                assert_eq!((scans("Seq Scan"), scans("listings_cells")), (0, 2), "{name}: {plan:#?}");
+                let by_cell = plan.iter().filter(|line| line.contains("Index Cond") && line.contains("from_cell = ANY")).count();
+                assert_eq!(by_cell, 2, "{name}: {plan:#?}");
+            }
+            Db::Sqlite(_) => {
+                assert!(
+                    reads.len() == 1 && reads[0].starts_with("SEARCH listings USING INDEX listings_cells (from_cell=?"),
+                    "{name}: {plan:#?}"
+                );
+            }
+        }
+    }
+    // And it is the right one: those who go from here to there with a seat left.
+    let found = store.found(&both_ends).await;
+    assert_eq!(found.len(), (0..6).filter(|i| (9 * 31 + 50 * 17 + i) % 7 != 0).count());
     store.close().await;
 }
 
