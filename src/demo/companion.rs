@@ -320,10 +320,12 @@ impl Mind for Companion {
     }
 
     fn pause(&self) -> Duration {
-        let seconds = match (self.watching.is_empty(), self.answers.is_empty() && self.ready.is_empty()) {
-            (true, _) => rand::random_range(12.0..25.0),
-            (false, true) => rand::random_range(1.5..4.0),
-            (false, false) => rand::random_range(1.0..2.0),
+        let answers = !self.answers.is_empty() || !self.ready.is_empty();
+        let seconds = match (answers, self.watching.is_empty()) {
+            // Whoever did something gets an answer soon, also when it came over REST and nobody is seen.
+            (true, _) => rand::random_range(1.0..2.0),
+            (false, false) => rand::random_range(1.5..4.0),
+            (false, true) => rand::random_range(12.0..25.0),
         };
         Duration::from_secs_f64(seconds)
     }

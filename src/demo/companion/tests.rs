@@ -95,6 +95,31 @@ fn an_activity_of_the_newcomer_is_thanked_for() {
 }
 
 #[test]
+fn whoever_is_not_seen_is_answered_as_soon() {
+    let users = users();
+    for seen in [false, true] {
+        for mut companion in both(&users) {
+            if seen {
+                comes(&mut companion, users[&Person::Robin]);
+                commands(&mut companion, 2);
+            }
+            let alone = companion.pause();
+            assert_eq!(alone >= Duration::from_secs(12), !seen, "{alone:?}: they take their time when nobody is there");
+            let body = format!("What do you think, {}?", companion.me.name());
+            let sent = json!({"type": "message_sent", "message": {"id": Uuid::now_v7(), "body": body}});
+            assert!(companion.hear(&Heard::Events(vec![json!({"seq": 4, "by": users[&Person::Robin], "ev": sent})])));
+            let (mut waits, mut said) = (Duration::ZERO, Vec::new());
+            while said.is_empty() {
+                waits += companion.pause();
+                said = commands(&mut companion, 1);
+            }
+            assert!(said.iter().any(|command| command["type"] == "send_message"), "{said:?}");
+            assert!(waits <= Duration::from_secs(4), "{waits:?}");
+        }
+    }
+}
+
+#[test]
 fn who_floods_is_not_answered_for_each() {
     let users = users();
     let [mut ines, _] = both(&users);
