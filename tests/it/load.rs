@@ -2,6 +2,7 @@
 //!
 //! The tool starts this build's server itself, on data of its own. `TRIPSYNC_SABOTAGE` breaks the engine in debug builds.
 
+mod scenarios;
 mod smoke;
 mod usage;
 

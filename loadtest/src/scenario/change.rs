@@ -12,13 +12,13 @@ pub(crate) struct Changes {
     /// Rooms (of the first sort, where a scenario has several).
     #[arg(long)]
     pub(crate) rooms: Option<u32>,
-    /// Members of each of these rooms: the last persona in them gets the rest.
+    /// Members of each of these rooms: the last persona in them gets the rest, or, when the others alone are more, all become fewer.
     #[arg(long)]
     pub(crate) members: Option<u32>,
     /// Commands per second over all rooms, for a scenario with a fixed rate; otherwise the rate of everything is scaled to it.
     #[arg(long)]
     pub(crate) per_second: Option<f64>,
-    /// Seconds of each measured phase.
+    /// Seconds of each measured phase; the others are no longer than these.
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
     /// Bytes of each text that is sent.
@@ -36,6 +36,9 @@ pub(crate) struct Changes {
     /// How long what is on its way may take after the last phase.
     #[arg(long)]
     pub(crate) drain: Option<String>,
+    /// Everybody reads, also those who never do in `slow-readers`: what the others' latencies are held against.
+    #[arg(long)]
+    pub(crate) all_read: bool,
     /// Runs without the scenario's thresholds.
     #[arg(long)]
     pub(crate) no_thresholds: bool,
@@ -51,14 +54,16 @@ impl Changes {
             scenario.rooms[0].count = count;
         }
         if let Some(members) = self.members {
-            self.set_members(scenario, members)?;
+            set_members(scenario, members)?;
         }
         if let Some(bytes) = self.state_bytes {
             scenario.rooms[0].state_bytes = bytes;
         }
         if let Some(seconds) = self.seconds {
             let length = Duration::try_from_secs_f64(seconds)?;
-            scenario.phases.iter_mut().filter(|phase| phase.measured).for_each(|phase| phase.length = length);
+            for phase in &mut scenario.phases {
+                phase.length = if phase.measured { length } else { phase.length.min(length) };
+            }
         }
         if let Some(rate) = self.per_second {
             set_rate(scenario, rate)?;
@@ -76,22 +81,42 @@ impl Changes {
         if let Some(drain) = &self.drain {
             scenario.limits.drain = humane::parse(drain).map_err(anyhow::Error::msg)?;
         }
+        if self.all_read {
+            scenario.personas.iter_mut().for_each(|persona| persona.reads = true);
+        }
         if self.no_thresholds {
             scenario.thresholds.clear();
         }
         scenario.check()
     }
+}
 
-    fn set_members(&self, scenario: &mut Scenario, members: u32) -> anyhow::Result<()> {
-        let first = scenario.rooms[0].name.clone();
-        let mut inside: Vec<_> =
-            scenario.personas.iter_mut().filter(|persona| persona.rooms.as_ref().is_none_or(|name| *name == first)).collect();
-        let Some(last) = inside.pop() else { return Ok(()) };
-        let others: u32 = inside.iter().map(|persona| persona.per_room).sum();
-        ensure!(members >= others, "--members is at least {others} here");
-        last.per_room = members - others;
-        Ok(())
+fn set_members(scenario: &mut Scenario, members: u32) -> anyhow::Result<()> {
+    let first = scenario.rooms[0].name.clone();
+    let mut inside: Vec<_> =
+        scenario.personas.iter_mut().filter(|persona| persona.rooms.as_ref().is_none_or(|name| *name == first)).collect();
+    let sorts = u32::try_from(inside.len())?;
+    ensure!(members >= sorts, "--members is at least {sorts} here, one of each persona");
+    let now: u32 = inside.iter().map(|persona| persona.per_room).sum();
+    let last = inside.last().map_or(0, |persona| persona.per_room);
+    if members < now - last + 1 {
+        for persona in &mut inside {
+            let share = u64::from(persona.per_room) * u64::from(members) / u64::from(now.max(1));
+            persona.per_room = u32::try_from(share)?.max(1);
+        }
+        // Those that are at least one may have taken from the biggest.
+        while let sum = inside.iter().map(|persona| persona.per_room).sum::<u32>()
+            && sum > members
+            && let Some(biggest) = inside.iter_mut().max_by_key(|persona| persona.per_room)
+        {
+            biggest.per_room -= sum - members;
+        }
     }
+    let others: u32 = inside.iter().rev().skip(1).map(|persona| persona.per_room).sum();
+    if let Some(last) = inside.last_mut() {
+        last.per_room = members - others;
+    }
+    Ok(())
 }
 
 /// Makes all acts together come `rate` times a second.

@@ -44,3 +44,16 @@ fn what_cannot_be_run_is_refused() {
         assert!(format!("{error:#}").contains(says), "{to}: {error:#}");
     }
 }
+
+#[test]
+fn fewer_members_keep_their_proportions() {
+    let mut scenario = builtin("slow-readers").unwrap();
+    Changes { members: Some(40), ..Changes::default() }.apply(&mut scenario).unwrap();
+    let sizes: Vec<u32> = scenario.personas.iter().map(|persona| persona.per_room).collect();
+    assert_eq!(sizes.iter().sum::<u32>(), 40);
+    assert!(sizes[0] >= 1 && sizes[1] > 30 && sizes[2] >= 1, "{sizes:?}");
+    assert!(!scenario.personas[2].reads);
+    Changes { all_read: true, ..Changes::default() }.apply(&mut scenario).unwrap();
+    assert!(scenario.personas[2].reads);
+    assert!(Changes { members: Some(2), ..Changes::default() }.apply(&mut scenario).is_err(), "fewer than there are personas");
+}

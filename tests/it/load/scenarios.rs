@@ -1,0 +1,59 @@
+//! Every scenario that comes with the tool, smaller: it runs, ends with a verdict, and the verdict notices a server that is broken on purpose.
+
+use super::load;
+use tokio::task::spawn_blocking;
+
+/// So small that a build without optimisation on a busy machine keeps up.
+const SMALL: [&str; 9] = ["--rooms", "3", "--members", "10", "--seconds", "2", "--no-thresholds", "--lag-ms", "20000"];
+
+/// Runs a scenario against a server that is broken so (or whole); the exit code and the names of the checks with violations.
+async fn small(name: &'static str, more: &'static [&'static str], sabotage: Option<&'static str>) -> (Option<i32>, Vec<String>) {
+    let ran = spawn_blocking(move || load(&[&[name], &SMALL[..], more].concat(), sabotage)).await.unwrap();
+    let checks = ran.result.as_ref().and_then(|result| result["checks"].as_array()).unwrap_or_else(|| panic!("{}", ran.said()));
+    let looked_at: u64 = checks.iter().filter_map(|check| check["checked"].as_u64()).sum();
+    assert!(looked_at > 0, "{name} looked at nothing: {}", ran.said());
+    let broken = checks.iter().filter(|check| check["violations"].as_u64() > Some(0));
+    (ran.code(), broken.map(|check| check["name"].as_str().unwrap().to_owned()).collect())
+}
+
+/// A whole server passes; one that acknowledges before anything is stored does not.
+async fn is_judged(name: &'static str) {
+    let rate = &["--per-second", "60"];
+    assert_eq!(small(name, rate, None).await, (Some(0), vec![]), "{name}");
+    let (code, broken) = small(name, rate, Some("AckEarly")).await;
+    assert_eq!(code, Some(3), "{name}: {broken:?}");
+    assert!(broken.iter().any(|check| check == "journal"), "{name}: {broken:?}");
+}
+
+macro_rules! judged {
+    ($($name:ident => $scenario:literal),* $(,)?) => {
+        $(#[tokio::test] async fn $name() { is_judged($scenario).await; })*
+    };
+}
+
+judged! {
+    trip_evening => "trip-evening",
+    hot_room => "hot-room",
+    fan_out => "fan-out",
+    reconnect_storm => "reconnect-storm",
+    seat_rush => "seat-rush",
+    slow_readers => "slow-readers",
+    durable => "durable",
+    soak => "soak",
+}
+
+/// In these nobody sends, so there is nothing to acknowledge too early; what is looked at is that everybody came in and is current.
+#[tokio::test]
+async fn those_in_which_nobody_sends() {
+    for name in ["idle", "join-storm"] {
+        assert_eq!(small(name, &[], None).await, (Some(0), vec![]), "{name}");
+    }
+}
+
+/// A gap that only those see who come back.
+#[tokio::test]
+async fn a_gap_after_coming_back_is_noticed_in_a_storm() {
+    let (code, broken) = small("reconnect-storm", &["--per-second", "60"], Some("ResumeSkips")).await;
+    assert_eq!(code, Some(3), "{broken:?}");
+    assert!(broken.iter().any(|check| check == "order"), "{broken:?}");
+}
