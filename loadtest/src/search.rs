@@ -10,7 +10,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use tripsync_domain::Timestamp;
 use uuid::Uuid;
 
@@ -25,6 +26,10 @@ const SPREAD: f64 = 0.035;
 /// Departures within so many days from now.
 const DAYS: i64 = 30;
 const DAY_S: i64 = 86_400;
+/// A server that uses less of a core than this, over a second, is done with what making the pools left behind.
+const QUIET: f64 = 0.05;
+/// How long it may take to get there.
+const QUIET_WITHIN: Duration = Duration::from_secs(600);
 /// Searches that are not counted: they fill caches.
 const WARM_UP: u32 = 50;
 
@@ -58,10 +63,25 @@ pub(crate) async fn run(server: &mut Server, pools: u32, searches: u32) -> anyho
     let seconds = started.elapsed().as_secs_f64();
     show("open pools", pools);
     show("made, per second", format!("{:.0}", f64::from(pools) / seconds));
+    quiet(server).await?;
     for kind in &KINDS {
         measure(server, &finder, &world, &mut random, kind, searches, now).await?;
     }
     Ok(())
+}
+
+/// Waits until nothing of the server's work is about the making of the pools any more: looking for matches, rooms that go to rest.
+async fn quiet(server: &Server) -> anyhow::Result<()> {
+    let started = Instant::now();
+    loop {
+        let cpu = server.cpu_seconds()?;
+        sleep(Duration::from_secs(1)).await;
+        if server.cpu_seconds()? - cpu < QUIET {
+            show("quiet after", format!("{:.0} s", started.elapsed().as_secs_f64()));
+            return Ok(());
+        }
+        ensure!(started.elapsed() < QUIET_WITHIN, "the server is still busy after {} s", QUIET_WITHIN.as_secs());
+    }
 }
 
 async fn measure(
