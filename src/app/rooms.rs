@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::config::Config;
-use crate::store::accounts::UserDirectory;
+use crate::store::accounts::{Gathered, UserDirectory};
 use crate::store::journal::{DbJournal, JournalOptions};
 use crate::store::{Db, DbKind};
 use std::io;
@@ -41,7 +41,7 @@ impl Rooms {
         let ports = Ports {
             journal: Arc::new(journal.clone()),
             clock: Arc::clone(clock),
-            directory: Arc::new(users.clone()),
+            directory: Arc::new(Gathered::new(Arc::new(users.clone()))),
             notifier: Arc::clone(&hub) as _,
             ids: Arc::new(Uuid::now_v7),
         };

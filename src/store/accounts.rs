@@ -1,9 +1,11 @@
 //! Users and their login sessions.
 
 mod directory;
+mod gather;
 mod users;
 
 pub use directory::UserDirectory;
+pub use gather::Gathered;
 pub use users::{NewUser, ProfileRow, create_user, credentials, profile, update_profile};
 
 use super::{Db, StoreError};

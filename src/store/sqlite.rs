@@ -86,7 +86,7 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<SqliteDb, 
         .max_connections(1)
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(None)
-        // There is no connection to lose, and the question would cost every transaction a hop to the connection's thread.
+        // There is no connection to lose, and the question would cost every transaction (below: every read) a hop to the connection's thread.
         .test_before_acquire(false)
         .max_lifetime(None)
         .after_connect(|connection, _| Box::pin(assert_settings(connection)))
@@ -95,6 +95,7 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<SqliteDb, 
     let reader = SqlitePoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(assert_settings(connection)))
         .connect_with(connect.pragma("query_only", "ON"))
         .await?;
