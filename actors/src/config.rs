@@ -16,7 +16,8 @@ pub struct EngineConfig {
     /// How often rooms with a deadline are looked for that are not in memory (default 1 s). Such a room is woken before its deadline; a jump
     /// of the clock is noticed this late at most.
     pub lookout_every: Duration,
-    /// Changes of presence are collected for this long and sent in one frame (default 50 ms).
+    /// Changes of presence are collected for this long and sent in one frame (default 50 ms); for up to five times as long while sockets
+    /// do nothing but come and drop.
     pub presence_tick: Duration,
     /// How long a user whose socket dropped stays present (default 5 s), so that nobody flickers on a short drop.
     pub presence_grace: Duration,

@@ -99,8 +99,10 @@ pub(crate) struct Room<K: RoomKind> {
     members: Members,
     clients: Clients,
     board: Board,
-    /// When presence is sent next, if a tick is scheduled.
-    tick_at: Option<Instant>,
+    /// When presence is sent next, if a tick is scheduled, and for how long it is gathered until then.
+    tick_at: Option<(Instant, Duration)>,
+    /// When presence was sent last, and how long it had been gathered; set by a tick that told only of comings, cleared by any other.
+    told_comings: Option<(Instant, Duration)>,
     /// The view that was encoded last: a join storm shares it.
     view: Option<(Seq, u64, Bytes)>,
     /// The seq of the newest snapshot that is kept or on its way.
@@ -139,6 +141,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             clients: Clients::default(),
             board: Board::default(),
             tick_at: None,
+            told_comings: None,
             view: None,
             snapshot,
             held: Vec::new(),

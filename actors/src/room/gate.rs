@@ -75,6 +75,9 @@ impl Gate {
             Output::Denied(link) => link.session == id,
             Output::Applied(..) | Output::Refused(..) | Output::View { .. } | Output::Snapshot(_) => false,
         };
+        if !self.0.iter().any(|(_, output)| is_its(output)) {
+            return;
+        }
         let void: VecDeque<_>;
         (void, self.0) = self.take().into_iter().partition(|(_, output)| is_its(output));
         for (_, output) in void {

@@ -23,6 +23,8 @@ struct Present {
 pub(crate) struct Board {
     users: BTreeMap<UserId, Present>,
     dirty: BTreeSet<UserId>,
+    /// Whether one of them said something, or went for good: more than that somebody's socket came or dropped.
+    is_pressing: bool,
     changes: u64,
 }
 
@@ -55,6 +57,7 @@ impl Board {
         if let Some(device) = self.users.get_mut(&user).and_then(|present| present.devices.get_mut(&session)) {
             *device = (state, self.changes);
             self.dirty.insert(user);
+            self.is_pressing = true;
         }
     }
 
@@ -66,6 +69,7 @@ impl Board {
                 if let Some(changed) = change(*user, state) {
                     *state = changed;
                     self.dirty.insert(*user);
+                    self.is_pressing = true;
                 }
             }
         }
@@ -75,6 +79,7 @@ impl Board {
     pub(crate) fn forget_missing(&mut self, gone: impl Fn(UserId) -> bool) {
         for user in self.users.iter().filter(|(user, present)| present.devices.is_empty() && gone(**user)).map(|(user, _)| *user) {
             self.dirty.insert(user);
+            self.is_pressing = true;
         }
         self.users.retain(|user, present| !present.devices.is_empty() || !gone(*user));
     }
@@ -92,6 +97,7 @@ impl Board {
                 Some(grace) => present.grace_ends = Some(Instant::now() + grace),
                 None => {
                     self.users.remove(&user);
+                    self.is_pressing = true;
                 }
             }
         }
@@ -105,6 +111,7 @@ impl Board {
         for user in gone {
             self.users.remove(&user);
             self.dirty.insert(user);
+            self.is_pressing = true;
         }
     }
 
@@ -123,11 +130,17 @@ impl Board {
         !self.dirty.is_empty()
     }
 
+    /// Whether what changed should be told soon; comings alone, of which a storm brings many, may be gathered for longer.
+    pub(crate) const fn is_pressing(&self) -> bool {
+        self.is_pressing
+    }
+
     /// What changed since the last delta; `None` when nothing did.
     pub(crate) fn take_delta(&mut self) -> Option<PresenceDelta> {
         if self.dirty.is_empty() {
             return None;
         }
+        self.is_pressing = false;
         let mut delta = PresenceDelta::default();
         for user in std::mem::take(&mut self.dirty) {
             match self.users.get(&user) {

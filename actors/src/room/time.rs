@@ -4,9 +4,13 @@ use super::{Phase, Room, TIMER_MAX};
 use crate::frame::frame_of;
 use crate::room::log::Unsound;
 use crate::room::message::{Own, RoomMsg};
+use std::time::Duration;
 use tokio::time::Instant;
 use tripsync_domain::protocol::ServerFrame;
 use tripsync_domain::{Ctx, ItemId, RoomKind, UserId};
+
+/// Comings and droppings alone are told after at most so many ticks.
+const COMINGS_TICKS_MAX: u32 = 5;
 
 impl<K: RoomKind> Room<K> {
     /// Lets happen what is due. Says whether the state can be used; if not, the room is reloading.
@@ -57,24 +61,37 @@ impl<K: RoomKind> Room<K> {
 
     pub(super) fn schedule_tick(&mut self) {
         let now = Instant::now();
-        let due = if self.board.is_dirty() { Some(now + self.shared.config.presence_tick) } else { self.board.next_expiry() };
+        let gathered = self.tick_after(now);
+        let due = if self.board.is_dirty() { Some(now + gathered) } else { self.board.next_expiry() };
         let Some(due) = due else { return };
-        if self.tick_at.is_some_and(|scheduled| scheduled <= due) {
+        if self.tick_at.is_some_and(|(scheduled, _)| scheduled <= due) {
             return;
         }
-        self.tick_at = Some(due);
+        self.tick_at = Some((due, gathered));
         self.myself.send_after(due - now, || RoomMsg::Own(Own::Tick));
+    }
+
+    /// How long changes of presence are gathered. While sockets do nothing but come and drop, twice as long each time, up to a bound:
+    /// everybody is told of everybody, so a storm that is told every tick costs more writes than its `joined` frames.
+    fn tick_after(&self, now: Instant) -> Duration {
+        let tick = self.shared.config.presence_tick;
+        match self.told_comings {
+            Some((at, gathered)) if !self.board.is_pressing() && now < at + 2 * gathered => (2 * gathered).min(tick * COMINGS_TICKS_MAX),
+            _ => tick,
+        }
     }
 
     /// Sends everybody what changed of presence since the last tick, in one frame.
     pub(super) fn tick(&mut self) {
-        if self.tick_at.is_none_or(|at| at > Instant::now()) {
+        let now = Instant::now();
+        let Some((_, gathered)) = self.tick_at.take_if(|(at, _)| *at <= now) else {
             // A timer that was overtaken by an earlier one.
             return;
-        }
-        self.tick_at = None;
+        };
         self.board.expire();
+        let is_pressing = self.board.is_pressing();
         if let Some(delta) = self.board.take_delta() {
+            self.told_comings = (!is_pressing).then_some((now, gathered));
             self.members.broadcast(K::PRESENCE, &frame_of(&ServerFrame::Presence { room: self.id, delta }));
         }
         self.schedule_tick();

@@ -109,3 +109,30 @@ async fn presence_outlives_a_reload_but_not_a_membership_that_ended_in_it() {
     assert_eq!(told_of_ben(&ann), ["gone"]);
     assert_eq!(ben.gist(), ["events [3!]", "left removed"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn comings_alone_are_gathered_for_longer_the_longer_they_go_on() {
+    let stage = Stage::new().await;
+    let ann = stage.seated(ANN).await;
+    tick().await;
+    let begun = tokio::time::Instant::now();
+    ann.heard();
+    let mut told_at = Vec::new();
+    let mut devices = Vec::new();
+    while begun.elapsed() < Duration::from_millis(1_300) {
+        if devices.len() < 100 {
+            devices.push(stage.seated(BEN).await);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if !told_of_ben(&ann).is_empty() {
+            told_at.push(begun.elapsed().as_millis() / 10 * 10);
+        }
+    }
+    assert!(told_at[0] <= 60 && told_at.len() <= 7, "a second of comings: told at {told_at:?} ms");
+    assert!(told_at.windows(2).all(|pair| pair[1] - pair[0] <= 270), "never for longer than five ticks: {told_at:?} ms");
+    // What somebody says waits for no more than a tick, also among those who come.
+    devices.push(stage.seated(BEN).await);
+    stage.presence(&devices[0], typing()).await;
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(told_of_ben(&ann), ["101 typing"]);
+}
