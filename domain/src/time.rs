@@ -1,5 +1,7 @@
 //! Instants.
 
+mod text;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::time::Duration;
@@ -43,10 +45,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
-            Ok(at) => write!(f, "{at:.3}"),
-            Err(_) => write!(f, "{}ms", self.0),
-        }
+        std::str::from_utf8(&text::write(self.0)).map_err(|_| fmt::Error).and_then(|text| f.write_str(text))
     }
 }
 
@@ -58,7 +57,8 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = text::write(self.0);
+        serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
     }
 }
 
@@ -71,6 +71,9 @@ impl<'de> Deserialize<'de> for Timestamp {
                 f.write_str("an instant as RFC 3339, such as 2027-05-02T09:30:00Z")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                if let Some(ms) = text::read(text.as_bytes()) {
+                    return Ok(Timestamp::from_ms(ms));
+                }
                 text.parse::<jiff::Timestamp>()
                     .map(|at| Timestamp::from_ms(at.as_millisecond()))
                     .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))

@@ -3,6 +3,7 @@
 use crate::{ClientId, CommandNumber, Conflict, Epoch, RoomId, Seq, Timestamp, UserId};
 use rmp::encode::{ByteBuf, write_array_len, write_bin, write_map_len, write_str, write_uint};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 
 /// One event with its place, as stored and sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ impl<E: Serialize> EventRecord<E> {
     /// # Errors
     /// Never for the types of this crate; a room kind whose event cannot be serialised gets the encoder's error.
     pub fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        rmp_serde::to_vec_named(self)
+        packed(self)
     }
 }
 
@@ -44,6 +45,27 @@ impl<E: for<'de> Deserialize<'de>> EventRecord<E> {
     pub fn decode(bytes: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
         rmp_serde::from_slice(bytes)
     }
+}
+
+/// Bytes that a thread keeps for the next value; what needed more gives it back.
+const SCRATCH_BYTES_MAX: usize = 16 * 1024;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A value in MessagePack with named fields, in exactly the memory that it needs: written where the one before was written, which
+/// grows only once, and copied.
+pub(super) fn packed<T: Serialize>(value: &T) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    // Taken, so that a value which encodes another one within itself finds an empty one.
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    let written = rmp_serde::encode::write_named(&mut scratch, value);
+    let bytes = written.map(|()| scratch.as_slice().to_vec());
+    if scratch.capacity() <= SCRATCH_BYTES_MAX {
+        SCRATCH.set(scratch);
+    }
+    bytes
 }
 
 /// What somebody outside an event's audience gets in its place: `{seq}`, so that the order stays gapless.

@@ -1,6 +1,6 @@
 //! Frames for clients.
 
-use super::record::Out;
+use super::record::{Out, packed};
 use crate::presence::PresenceState;
 use crate::{ClientId, CommandNumber, Conflict, Epoch, ErrorCode, Rejection, Role, RoomId, Seq, SessionId, Timestamp, UserId};
 use serde::Serialize;
@@ -175,7 +175,7 @@ impl ServerFrame {
     /// # Errors
     /// Never for frames made of this crate's types; the encoder's error otherwise.
     pub fn encode(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        rmp_serde::to_vec_named(self)
+        packed(self)
     }
 }
 
