@@ -1,5 +1,5 @@
 //! Instants as text, by hand: an event, a presence and a state are full of them, and formatting by way of a general library was
-//! two fifths of what encoding an event cost.
+//! a large part of what encoding an event cost (`docs/BENCHMARKS.md`).
 //!
 //! Days are counted by H. Hinnant's `days_from_civil` (`https://howardhinnant.github.io/date_algorithms.html`), in eras of 400 years that
 //! begin in March, so that the leap day is a year's last.
