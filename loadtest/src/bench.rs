@@ -86,16 +86,7 @@ pub(crate) async fn hydrate(server: &mut Server, events: u32) -> anyhow::Result<
     let account = server.account("hydrate").await?;
     let trip = server.trip(&account).await?;
     let mut client = Client::join(&server.address, &account, &trip).await?;
-    let (mut sent, mut answered) = (0_u64, 0_u64);
-    while answered < u64::from(events) {
-        while sent < u64::from(events) && sent - answered < 100 {
-            sent += 1;
-            client.say(sent).await?;
-        }
-        if client.next().await?.t == "ack" {
-            answered += 1;
-        }
-    }
+    client.say_many(events).await?;
     drop(client);
     let mut cold = histogram();
     let mut warm = histogram();

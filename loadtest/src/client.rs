@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+/// Messages without an answer when many are said.
+const WINDOW: u64 = 100;
+
 /// A joined socket.
 pub(crate) struct Client {
     pub(crate) room: String,
@@ -73,6 +76,21 @@ impl Client {
         let body = format!("{n:08} shall we take the early train and have breakfast in the old town instead, what do you think");
         let frame = json!({"t": "op", "room": self.room, "n": n, "cmd": {"type": "send_message", "body": body}});
         self.send(&frame).await
+    }
+
+    /// Says so much, until all of it is acknowledged.
+    pub(crate) async fn say_many(&mut self, messages: u32) -> anyhow::Result<()> {
+        let (mut sent, mut answered, messages) = (0, 0, u64::from(messages));
+        while answered < messages {
+            while sent < messages && sent - answered < WINDOW {
+                sent += 1;
+                self.say(sent).await?;
+            }
+            let frame = self.next().await?;
+            ensure!(frame.t != "rejected", "a message was rejected: {:?}", frame.code);
+            answered += u64::from(frame.t == "ack");
+        }
+        Ok(())
     }
 
     /// The next frame.

@@ -57,10 +57,10 @@ pub(crate) struct Grow {
 impl std::str::FromStr for Grow {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || format!("`{text}`: rooms=1,10,100 (or members, state-bytes, payload, per-second)");
+        let usage = || format!("`{text}`: rooms=1,10,100 (or members, history, state-bytes, payload, per-second)");
         let (what, sizes) = text.split_once('=').ok_or_else(usage)?;
         let sizes: Vec<u32> = sizes.split(',').map(|size| size.trim().parse().map_err(|_| usage())).collect::<Result<_, _>>()?;
-        let known = matches!(what, "rooms" | "members" | "state-bytes" | "payload" | "per-second");
+        let known = matches!(what, "rooms" | "members" | "history" | "state-bytes" | "payload" | "per-second");
         if known && !sizes.is_empty() { Ok(Self { what: what.to_owned(), sizes }) } else { Err(usage()) }
     }
 }
@@ -82,6 +82,7 @@ pub(crate) async fn grow(
         match grow.what.as_str() {
             "rooms" => changes.rooms = Some(*size),
             "members" => changes.members = Some(*size),
+            "history" => changes.history = Some(*size),
             "state-bytes" => changes.state_bytes = Some(*size),
             "payload" => changes.payload = Some(*size),
             _ => changes.per_second = Some(f64::from(*size)),

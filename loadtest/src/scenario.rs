@@ -49,6 +49,9 @@ pub(crate) struct Rooms {
     /// Bytes of text that a trip holds from the beginning, as notes of activities.
     #[serde(default)]
     pub(crate) state_bytes: u32,
+    /// Chat messages that a trip has from the beginning: the length of its journal.
+    #[serde(default)]
+    pub(crate) history: u32,
     /// Activities that a trip has from the beginning, for those who edit.
     #[serde(default)]
     pub(crate) activities: u32,

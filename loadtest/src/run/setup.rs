@@ -1,12 +1,15 @@
 //! What is made before the first socket: accounts, rooms, memberships, and who is who.
 
 use super::Options;
+use crate::client;
 use crate::engine::job::Account;
 use crate::engine::{Client, Job, Room};
 use crate::rest::Rest;
 use crate::scenario::{Persona, Role, RoomKind, Rooms, Scenario};
+use crate::server;
 use crate::target::Target;
 use crate::wire::Codec;
+use anyhow::Context as _;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use tripsync_loadtest::results::ServerKind;
@@ -86,6 +89,9 @@ pub(super) async fn make(scenario: &Scenario, target: &Target, options: &Options
         making.push(room(rest, rooms, index, owner, &accounts[owner as usize].token, run));
     }
     let rooms: Vec<Room> = stream::iter(making).buffered(AT_ONCE).try_collect().await?;
+    if target.kind != ServerKind::Floor {
+        histories(scenario, target, &accounts, &rooms).await?;
+    }
 
     let mut job = Job {
         run,
@@ -164,6 +170,17 @@ async fn room(rest: &Rest, rooms: &Rooms, index: u32, owner: u32, token: &str, r
         }
     }
     Ok(Room { id, kind, items, owner, expected: Vec::new() })
+}
+
+/// Writes what the trips have from the beginning, a trip after the other: each takes as much of the server as it can get.
+async fn histories(scenario: &Scenario, target: &Target, accounts: &[Account], rooms: &[Room]) -> anyhow::Result<()> {
+    let lengths = scenario.rooms.iter().flat_map(|rooms| (0..rooms.count).map(|_| rooms.history));
+    for (room, length) in rooms.iter().zip(lengths).filter(|(room, length)| *length > 0 && room.kind == RoomKind::Trip) {
+        let owner = server::Account { token: accounts[room.owner as usize].token.clone() };
+        let mut client = client::Client::join(&target.addresses[0], &owner, &room.id.to_string()).await?;
+        client.say_many(length).await.context("a trip's history could not be written")?;
+    }
+    Ok(())
 }
 
 fn can_keep_replica(persona: &Persona) -> bool {

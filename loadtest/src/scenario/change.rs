@@ -27,6 +27,9 @@ pub(crate) struct Changes {
     /// Bytes of text in each trip from the beginning.
     #[arg(long)]
     pub(crate) state_bytes: Option<u32>,
+    /// Chat messages in each trip from the beginning.
+    #[arg(long)]
+    pub(crate) history: Option<u32>,
     /// How late the generator may be (p99) before the run is invalid, in milliseconds.
     #[arg(long)]
     pub(crate) lag_ms: Option<f64>,
@@ -58,6 +61,9 @@ impl Changes {
         }
         if let Some(bytes) = self.state_bytes {
             scenario.rooms[0].state_bytes = bytes;
+        }
+        if let Some(messages) = self.history {
+            scenario.rooms[0].history = messages;
         }
         if let Some(seconds) = self.seconds {
             let length = Duration::try_from_secs_f64(seconds)?;
