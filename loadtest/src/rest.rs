@@ -10,6 +10,14 @@ use uuid::Uuid;
 const ATTEMPTS_MAX: u32 = 50;
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// Idle connections are given up before the server does it (after 10 s), perhaps while a request is on its way.
+const IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(4);
+
+/// A client of the interface.
+pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().no_proxy().tcp_nodelay(true).pool_idle_timeout(IDLE_MAX).build()?)
+}
+
 /// The interface of some nodes, used in turns.
 #[derive(Debug)]
 pub(crate) struct Rest {
@@ -28,7 +36,7 @@ pub(crate) struct Logged {
 
 impl Rest {
     pub(crate) fn new(addresses: &[String]) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
+        let http = client()?;
         Ok(Self { http, addresses: addresses.to_vec(), next: AtomicUsize::new(0) })
     }
 

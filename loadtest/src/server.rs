@@ -110,7 +110,7 @@ impl Server {
             settings.push(("TRIPSYNC__DATABASE__URL".to_owned(), url));
         }
         let (child, address) = launch(program, &settings, data.path()).await?;
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = crate::rest::client()?;
         Ok(Self { program: program.into(), settings, child, address, data, http })
     }
 

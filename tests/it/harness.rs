@@ -35,5 +35,7 @@ pub(crate) use wait::eventually;
 
 /// An HTTP client for the servers under test: no proxy, whatever the environment says.
 pub(crate) fn http_client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(30)).build().unwrap()
+    // The server closes connections that are idle for 10 s, perhaps while a request is on its way: a client gives them up before.
+    let idle = std::time::Duration::from_secs(4);
+    reqwest::Client::builder().no_proxy().pool_idle_timeout(idle).timeout(std::time::Duration::from_secs(30)).build().unwrap()
 }

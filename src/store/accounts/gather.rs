@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tripsync_actors::ports::{Directory, JournalError};
 use tripsync_domain::{UserCard, UserId};
 
@@ -16,6 +18,9 @@ use tripsync_domain::{UserCard, UserId};
 const QUERY_USERS_MAX: usize = 512;
 /// Questions that may wait; beyond it they are asked one by one, which the pool of connections bounds.
 const WAITING_MAX: usize = 16_384;
+
+/// How long a query may take: a connection that hangs must not keep everybody waiting for good.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory in front of another one, which asks it one thing at a time.
 #[derive(Clone)]
@@ -101,7 +106,8 @@ async fn ask(asking: Asking) {
         let mut users: Vec<UserId> = questions.iter().flat_map(|question| question.users.iter().copied()).collect();
         users.sort_unstable();
         users.dedup();
-        match asking.0.behind.cards(&users).await {
+        let cards = timeout(PATIENCE, asking.0.behind.cards(&users)).await;
+        match cards.unwrap_or_else(|_| Err(JournalError::Unavailable("no answer in time".into()))) {
             Ok(cards) => {
                 let cards: HashMap<UserId, UserCard> = cards.into_iter().map(|card| (card.user, card)).collect();
                 for Question { mut users, reply } in questions {

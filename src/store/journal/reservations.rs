@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tripsync_actors::ports::{RESERVED_FOR, Reservation};
 use tripsync_domain::{Timestamp, UserId};
 use uuid::Uuid;
@@ -26,6 +28,9 @@ const BATCH_MAX: usize = 128;
 
 /// What may wait; more is answered with "unavailable".
 const WAITING_MAX: usize = 8_192;
+
+/// How long a transaction may take: a connection that hangs must not keep everybody waiting for good.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where reservations are made and given back; cheap to clone.
 #[derive(Debug, Clone)]
@@ -98,7 +103,8 @@ impl Desk {
                 return;
             }
             let kinds: Vec<Kind> = batch.iter().map(|wish| wish.kind).collect();
-            match self.write(&kinds).await {
+            let written = timeout(PATIENCE, self.write(&kinds)).await;
+            match written.unwrap_or_else(|_| Err(unavailable("no answer in time"))) {
                 Ok(refused) => {
                     for Wish { kind, done } in batch {
                         let granted = matches!(kind, Kind::Reserve(it, _) if !refused.contains(&it.id)) || matches!(kind, Kind::Release(_));

@@ -141,3 +141,13 @@ async fn a_query_is_bounded_and_one_large_question_goes_through_all_the_same() {
     }
     assert_eq!(stage.asked(), [1, 1_000, 512, 88]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_hangs_is_given_up_and_the_next_one_asked() {
+    let stage = Stage::new(10);
+    let (first, second) = (stage.ask(&[1]).await, stage.ask(&[2]).await);
+    let first = first.await.unwrap();
+    assert!(matches!(first, Err(JournalError::Unavailable(_))), "{first:?}");
+    stage.behind.leave.add_permits(1);
+    assert_eq!(names(second).await, ["2"]);
+}
