@@ -17,6 +17,14 @@ async fn sqlite_is_durable_and_creates_its_folders() {
     db.ping(Duration::from_secs(5)).await.unwrap();
 }
 
+/// Whoever commits when the write-ahead log is longer than its own limit copies all of it, also what the journal lets lie there.
+#[tokio::test]
+async fn writers_agree_when_the_write_ahead_log_is_copied() {
+    let (_dir, db) = sqlite().await;
+    let pages: i64 = crate::db_write!(&db, |pool| sqlx::query_scalar("PRAGMA wal_autocheckpoint").fetch_one(pool).await).unwrap();
+    assert_eq!(pages, i64::from(sqlite::CHECKPOINT_PAGES));
+}
+
 #[tokio::test]
 async fn readers_cannot_write() {
     let (_dir, db) = sqlite().await;

@@ -4,6 +4,7 @@ use super::{Job, rows, unavailable};
 use crate::store::StoreError;
 use crate::store::journal::batch::{self, Part};
 use crate::store::journal::{Refused, Results};
+use crate::store::sqlite::CHECKPOINT_PAGES;
 use rusqlite::{Connection, Error, Savepoint, TransactionBehavior};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -23,10 +24,6 @@ const STATEMENTS: usize = 32;
 
 /// Pages that the connection keeps in memory, in KiB (SQLite's own default is 2 MiB, which the indexes of a few hundred busy rooms exceed).
 const CACHE_KIB: i64 = 16 * 1024;
-
-/// Pages in the write-ahead log before they are copied into the database file: 64 MiB. A page that changes often is copied once per
-/// checkpoint, and appends wait for it some 20 ms, so fewer are better (SQLite's default is 1,000 pages).
-const CHECKPOINT_PAGES: i64 = 16_384;
 
 /// Appends until nobody can send any more.
 pub(super) fn run(path: &Path, jobs: &Receiver<Job>) {
