@@ -1,7 +1,8 @@
 //! Who goes the same way: ride requests with each other and with open pools, and new pools with the searches that people keep.
 //!
 //! Two match when both their starts and both their destinations are within 5 km of each other, they are of the same group, and their times
-//! fit: ride requests while both live, a pool when it departs within the hour. Both sides are told, once per pair. A listing keeps the group
+//! fit: ride requests while both live, a pool when it departs within the hour. Both sides are told, once per pair, but for who offers a ride
+//! to everybody: of requests in a group that is not theirs they are not told. A listing keeps the group
 //! that its owner had when it was made; whoever has left that group since matches nobody by it and is matched with nothing of it.
 //!
 //! How far it is the great circle says, or the road when a provider is configured; then candidates are those that are near by the great
@@ -231,11 +232,20 @@ async fn tell(app: &App, kind: &str, (ours, me): (&Hit, &UserCard), (theirs, the
     let their_kind = if theirs.room == Inbox::room_of(theirs.owner) { Inbox::KIND } else { Pool::KIND };
     let pair = pair(ours, theirs);
     let distances = (theirs.from_m, theirs.to_m.unwrap_or(0.0));
-    for (to, other, other_kind, card) in [(ours.owner, theirs, their_kind, them), (theirs.owner, ours, kind, me)] {
+    for (to, who, other, other_kind, card) in [(ours.owner, me, theirs, their_kind, them), (theirs.owner, them, ours, kind, me)] {
+        if !may_know(who, other) {
+            continue;
+        }
         let id = ItemId(Uuid::new_v5(&to.0, pair.as_bytes()));
         deliver(&app.rooms.engine, to, id, item(other, other_kind, card, distances)).await?;
     }
     Ok(())
+}
+
+/// Whether somebody may be told of a listing: what is for a group only those who are of it. A pool for everybody goes the way of requests of
+/// every group; they are told of it, its owner of those of the own group.
+fn may_know(who: &UserCard, of: &Hit) -> bool {
+    of.group.is_none() || of.group == who.group
 }
 
 /// Names two listings, whoever of them was first.

@@ -84,40 +84,18 @@ impl Desk {
             queue.waiting.push_back(Wish { kind, done });
             if !std::mem::replace(&mut queue.served, true) {
                 // A task of its own: whoever began it may give up while others wait for the same transaction.
-                tokio::spawn(self.clone().serve());
+                tokio::spawn(Serving(self.clone()).serve());
             }
         }
         answer.await.map_err(|_| unavailable("a reservation was not written"))
     }
 
-    /// Writes what waits until nothing does.
-    async fn serve(self) {
-        loop {
-            let batch = {
-                let mut queue = self.queue.lock();
-                let batch = next_batch(&mut queue.waiting);
-                queue.served = !batch.is_empty();
-                batch
-            };
-            if batch.is_empty() {
-                return;
-            }
-            let kinds: Vec<Kind> = batch.iter().map(|wish| wish.kind).collect();
-            let written = timeout(PATIENCE, self.write(&kinds)).await;
-            match written.unwrap_or_else(|_| Err(unavailable("no answer in time"))) {
-                Ok(refused) => {
-                    for Wish { kind, done } in batch {
-                        let granted = matches!(kind, Kind::Reserve(it, _) if !refused.contains(&it.id)) || matches!(kind, Kind::Release(_));
-                        // Nobody waits any more: what was reserved is forgotten after a while.
-                        let _ = done.send(granted);
-                    }
-                }
-                // Who waits is told by the dropped channels.
-                Err(error) => {
-                    tracing::warn!(count = batch.len(), error = %crate::telemetry::chain(&error), "reservations were not written")
-                }
-            }
-        }
+    /// What is written next; when there is nothing, nobody serves any more.
+    fn next(&self) -> Option<Vec<Wish>> {
+        let mut queue = self.queue.lock();
+        let batch = next_batch(&mut queue.waiting);
+        queue.served = !batch.is_empty();
+        queue.served.then_some(batch)
     }
 
     /// The reservations that were refused.
@@ -129,7 +107,45 @@ impl Desk {
     }
 }
 
-/// What can be written together: at most one reservation of a user, because the next one counts it. Nobody is overtaken by their own.
+/// The task that serves. However it ends, nobody waits for it in vain.
+struct Serving(Desk);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.queue.lock() = Queue::default();
+        }
+    }
+}
+
+impl Serving {
+    /// Writes what waits until nothing does.
+    async fn serve(self) {
+        while let Some(batch) = self.0.next() {
+            let kinds: Vec<Kind> = batch.iter().map(|wish| wish.kind).collect();
+            let written = timeout(PATIENCE, self.0.write(&kinds)).await;
+            match written.unwrap_or_else(|_| Err(unavailable("no answer in time"))) {
+                Ok(refused) => {
+                    for Wish { kind, done } in batch {
+                        let granted = match kind {
+                            Kind::Reserve(it, _) => !refused.contains(&it.id),
+                            Kind::Release(_) => true,
+                        };
+                        // Whoever does not wait any more gives it back.
+                        let _ = done.send(granted);
+                    }
+                }
+                // Who waits is told by the dropped channels.
+                Err(error) => {
+                    tracing::warn!(count = batch.len(), error = %crate::telemetry::chain(&error), "reservations were not written")
+                }
+            }
+        }
+    }
+}
+
+/// What can be written together: at most one reservation of a user, because the next one counts it. A reservation that nobody waits for any
+/// more is not made: its release may be ahead of it by now.
 fn next_batch(waiting: &mut VecDeque<Wish>) -> Vec<Wish> {
     let mut users: HashSet<UserId> = HashSet::new();
     let (mut batch, mut later) = (Vec::new(), VecDeque::new());
@@ -137,6 +153,7 @@ fn next_batch(waiting: &mut VecDeque<Wish>) -> Vec<Wish> {
         && let Some(wish) = waiting.pop_front()
     {
         match wish.kind {
+            Kind::Reserve(..) if wish.done.is_closed() => {}
             Kind::Reserve(it, _) if !users.insert(it.user) => later.push_back(wish),
             Kind::Reserve(..) | Kind::Release(_) => batch.push(wish),
         }
@@ -163,11 +180,12 @@ fn releases(kinds: &[Kind]) -> impl Iterator<Item = Uuid> {
 async fn on_postgres(pool: &PgPool, kinds: &[Kind]) -> Result<HashSet<Uuid>, StoreError> {
     let gone: Vec<Uuid> = releases(kinds).collect();
     let mut refused: HashSet<Uuid> = reserves(kinds).map(|(it, _)| it.id).collect();
-    let mut tx = pool.begin().await?;
     if !gone.is_empty() {
-        sqlx::query("DELETE FROM reservations_held WHERE id = ANY($1)").bind(gone).execute(&mut *tx).await?;
+        // By itself: in the transaction it would hold rows that another process, which has a user's lock, wants to delete.
+        sqlx::query("DELETE FROM reservations_held WHERE id = ANY($1)").bind(gone).execute(pool).await?;
     }
     if !refused.is_empty() {
+        let mut tx = pool.begin().await?;
         let (mut locks, mut ids, mut users, mut whats, mut rooms, mut ats, mut befores, mut bounds) =
             (vec![], vec![], vec![], vec![], vec![], vec![], vec![], vec![]);
         for (it, now) in reserves(kinds) {
@@ -212,8 +230,8 @@ async fn on_postgres(pool: &PgPool, kinds: &[Kind]) -> Result<HashSet<Uuid>, Sto
         for id in made {
             refused.remove(&id);
         }
+        tx.commit().await?;
     }
-    tx.commit().await?;
     Ok(refused)
 }
 
@@ -292,13 +310,19 @@ mod tests {
     use super::*;
     use tripsync_domain::{Quota, RoomId};
 
-    fn wish(kind: Kind) -> Wish {
-        Wish { kind, done: oneshot::channel().0 }
+    /// A wish, and what whoever waits for it has.
+    fn wish(kind: Kind) -> (Wish, oneshot::Receiver<bool>) {
+        let (done, answer) = oneshot::channel();
+        (Wish { kind, done }, answer)
     }
 
-    fn reserve(id: u128, user: u128) -> Wish {
+    fn reserve(id: u128, user: u128) -> (Wish, oneshot::Receiver<bool>) {
         let (id, room, user) = (Uuid::from_u128(id), RoomId(Uuid::nil()), UserId(Uuid::from_u128(user)));
         wish(Kind::Reserve(Reservation { id, room, user, quota: Quota { what: "tests", max: 1 } }, Timestamp::from_ms(0)))
+    }
+
+    fn release(id: u128) -> (Wish, oneshot::Receiver<bool>) {
+        wish(Kind::Release(Uuid::from_u128(id)))
     }
 
     fn ids(batch: &[Wish]) -> Vec<u128> {
@@ -311,8 +335,8 @@ mod tests {
 
     #[test]
     fn a_user_reserves_once_per_transaction_and_in_order() {
-        let mut waiting =
-            VecDeque::from([reserve(1, 1), reserve(2, 1), reserve(3, 2), wish(Kind::Release(Uuid::from_u128(4))), reserve(5, 1)]);
+        let wishes = [reserve(1, 1), reserve(2, 1), reserve(3, 2), release(4), reserve(5, 1)];
+        let (mut waiting, _answers): (VecDeque<_>, Vec<_>) = wishes.into_iter().unzip();
         assert_eq!(ids(&next_batch(&mut waiting)), [1, 3, 4]);
         assert_eq!(ids(&next_batch(&mut waiting)), [2]);
         assert_eq!(ids(&next_batch(&mut waiting)), [5]);
@@ -320,8 +344,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_given_up_before_its_turn_is_not_made() {
+        let wishes = [reserve(1, 1), reserve(2, 1), reserve(3, 1), release(2)];
+        let (mut waiting, mut answers): (VecDeque<_>, Vec<_>) = wishes.into_iter().unzip();
+        drop(answers.remove(1));
+        assert_eq!(ids(&next_batch(&mut waiting)), [1, 2], "the first reservation, and the release of the second");
+        assert_eq!(ids(&next_batch(&mut waiting)), [3]);
+    }
+
+    #[test]
     fn a_transaction_is_bounded() {
-        let mut waiting: VecDeque<Wish> = (0..300).map(|user| reserve(user, user)).collect();
+        let (mut waiting, _answers): (VecDeque<_>, Vec<_>) = (0..300).map(|user| reserve(user, user)).unzip();
         assert_eq!(next_batch(&mut waiting).len(), BATCH_MAX);
         assert_eq!(waiting.len(), 300 - BATCH_MAX);
     }

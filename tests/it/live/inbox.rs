@@ -1,6 +1,9 @@
 //! The inbox: what concerns a user, delivered once, kept while away, read on all devices alike.
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use tripsync::clock::SystemClock;
+use tripsync_actors::ports::Clock as _;
 use tripsync_domain::protocol::Codec;
 use tripsync_domain::{Inbox, Role, UserId};
 use uuid::Uuid;
@@ -8,7 +11,11 @@ use uuid::Uuid;
 use super::people::User;
 use crate::harness::{Client, Server, TestDatabase, for_each_backend};
 
-for_each_backend!(what_concerns_a_user_is_delivered_once_and_kept, those_who_go_the_same_way_are_told);
+for_each_backend!(
+    what_concerns_a_user_is_delivered_once_and_kept,
+    those_who_go_the_same_way_are_told,
+    who_offers_to_everybody_is_not_told_of_a_group
+);
 
 fn inbox_of(user: &User) -> Uuid {
     Inbox::room_of(UserId(user.id)).0
@@ -98,6 +105,8 @@ async fn those_who_go_the_same_way_are_told(database: TestDatabase) {
     let last = |client: &Client, inbox| items(client, inbox).last().cloned();
     b.ask(inbox_of(ben), ride(10.02, 11.0)).await.unwrap();
     a.until("a second match", |client| items(client, inbox_of(ana)).len() == 2).await;
+    // Whose listing it was found by is told first: both are waited for.
+    b.until("a second match", |client| items(client, inbox_of(ben)).len() == 2).await;
     let ride_of_ben = last(a, inbox_of(ana)).unwrap()["match"]["ride"].clone();
     b.ask(inbox_of(ben), json!({"type": "cancel_ride", "ride": ride_of_ben})).await.unwrap();
     a.ask(inbox_of(ana), ride(10.0, 11.0)).await.unwrap();
@@ -106,4 +115,36 @@ async fn those_who_go_the_same_way_are_told(database: TestDatabase) {
     c.until("a match", |client| !items(client, inbox_of(cid)).is_empty()).await;
     assert_eq!(last(c, inbox_of(cid)).unwrap()["match"]["user"], json!(ana.id));
     assert_eq!(items(b, inbox_of(ben)).len(), 2, "nobody is told of what is gone");
+}
+
+/// A pool for everybody goes the way of a group's request: the group's member is told of the pool, its owner not of the member.
+async fn who_offers_to_everybody_is_not_told_of_a_group(database: TestDatabase) {
+    let server = Server::on(&database).start().await;
+    let spot = |lat: f64| json!({"name": "Here", "position": {"lat": lat, "lon": 20.0}});
+    let ride = json!({"type": "request_ride", "from": spot(10.0), "to": spot(11.0)});
+    let (ana, dan, eve) =
+        (User::register(&server, "Ana").await, User::register(&server, "Dan").await, User::register(&server, "Eve").await);
+    let (status, body) = dan.call(&server, Method::PATCH, "/api/v1/me", Some(json!({"group": "TU Delft"}))).await;
+    assert_eq!(status, 200, "{body}");
+    let mut clients = Vec::new();
+    for user in [&ana, &dan, &eve] {
+        let mut client = user.client(&server, Codec::Json).await;
+        client.join(inbox_of(user)).await;
+        clients.push(client);
+    }
+    let [a, d, e] = clients.as_mut_slice() else { unreachable!() };
+    d.ask(inbox_of(&dan), ride.clone()).await.unwrap();
+    let leaves = SystemClock.now().plus(std::time::Duration::from_secs(1_800)).to_string();
+    let departure = json!({"local": &leaves[..19], "tz": "UTC"});
+    let pool = json!({"stops": [spot(10.0), spot(11.0)], "departure": departure, "seats": 2});
+    let (status, body) = ana.call(&server, Method::POST, "/api/v1/pools", Some(pool)).await;
+    assert_eq!(status, 201, "{body}");
+    let of_match = |item: &Value| item["match"]["user"].clone();
+    d.until("the pool", |client| !items(client, inbox_of(&dan)).is_empty()).await;
+    assert_eq!(of_match(&items(d, inbox_of(&dan))[0]), json!(ana.id));
+    // Dan is told after Ana would be; Eve, who is of no group, is somebody whom Ana is told of.
+    e.ask(inbox_of(&eve), ride).await.unwrap();
+    a.until("Eve", |client| !items(client, inbox_of(&ana)).is_empty()).await;
+    assert_eq!(items(a, inbox_of(&ana)).iter().map(of_match).collect::<Vec<_>>(), [json!(eve.id)]);
+    assert_eq!(items(d, inbox_of(&dan)).len(), 1, "and Dan of nobody outside of the group but the pool");
 }
