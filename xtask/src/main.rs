@@ -1,5 +1,6 @@
 //! Helper commands: `cargo xtask --help`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,20 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
     },
+    /// Measure the figures of docs/BENCHMARKS.md on this machine, which should do nothing else: two hours and a half.
+    ///
+    /// What the folder has already is not measured again.
+    Figures {
+        /// Where texts and results go.
+        #[arg(long, default_value = "target/figures")]
+        folder: PathBuf,
+        /// Some of them, by name; a wrong name lists all.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Runs of each.
+        #[arg(long, default_value_t = 5)]
+        runs: u32,
+    },
     /// Check the dependencies: duplicates, banned crates, sources, licences, versions with known holes.
     Audit,
 }
@@ -36,6 +51,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test { args } => xtask::test_run::run(&args),
         Command::Postgres { command } => xtask::test_run::with_postgres(&command),
+        Command::Figures { folder, only, runs } => xtask::figures::run(&folder, &only, runs),
         Command::Audit => xtask::audit::run(),
     };
     match outcome {
