@@ -75,7 +75,7 @@ enum Builtin {
     Idle(RunArgs),
     /// Everybody joins at once.
     JoinStorm(RunArgs),
-    /// Most sockets drop at once and come back.
+    /// Four fifths of the sockets drop at once and come back, the others work on.
     ReconnectStorm(RunArgs),
     /// Many people want the last seats.
     SeatRush(RunArgs),

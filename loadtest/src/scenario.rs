@@ -171,10 +171,13 @@ const fn one() -> f64 {
 }
 
 /// Sockets drop and come back together.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Storm {
-    /// How many of all.
+    /// Whose sockets; everybody's when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) persona: Option<String>,
+    /// How many of these.
     pub(crate) share: f64,
     /// How long they are away.
     #[serde(default, with = "humane")]
@@ -244,8 +247,10 @@ impl Scenario {
         }
         for phase in &self.phases {
             ensure!(phase.rate >= 0.0 && phase.rate.is_finite(), "`rate` of phase `{}` is a factor of 0 or more", phase.name);
-            if let Some(storm) = phase.storm {
+            if let Some(storm) = &phase.storm {
                 ensure!((0.0..=1.0).contains(&storm.share), "`share` of the storm in `{}` is between 0 and 1", phase.name);
+                let known = self.personas.iter().any(|persona| storm.hits(persona));
+                ensure!(known, "the storm in `{}` is of persona `{}`, which is not described", phase.name, storm.of());
             }
             if let Some(name) = &phase.removes {
                 ensure!(self.personas.iter().any(|persona| persona.name == *name), "phase `{}` removes an unknown persona", phase.name);
@@ -273,6 +278,13 @@ impl Scenario {
         }
     }
 
+    /// Whether a persona's clients stay while others drop: the storms pass them by, and they read what comes from the beginning on.
+    pub(crate) fn stays(&self, persona: &Persona) -> bool {
+        let mut storms = self.phases.iter().filter_map(|phase| phase.storm.as_ref()).peekable();
+        let there = persona.reads && persona.churn.is_none() && persona.arrives == "start";
+        there && storms.peek().is_some() && !storms.any(|storm| storm.hits(persona))
+    }
+
     /// Clients in total.
     pub(crate) fn clients(&self) -> u64 {
         let of = |persona: &Persona| {
@@ -280,6 +292,18 @@ impl Scenario {
             u64::from(rooms) * u64::from(persona.per_room)
         };
         self.personas.iter().map(of).sum()
+    }
+}
+
+impl Storm {
+    /// Whether a persona's sockets may drop.
+    pub(crate) fn hits(&self, persona: &Persona) -> bool {
+        self.persona.as_ref().is_none_or(|name| persona.name == *name)
+    }
+
+    /// Whose sockets, in words.
+    fn of(&self) -> &str {
+        self.persona.as_deref().unwrap_or("everybody")
     }
 }
 

@@ -219,7 +219,7 @@ impl Shard {
         match (client, n) {
             (Some(client), Some(n)) if is_of_run(client, self.job.run) => {
                 // What a slow reader gets late is not the server's latency.
-                if self.reads(member) { tally.delivery(n, now_us) } else { tally.delivery_untimed(now_us) }
+                if self.reads(member) { tally.delivery(n, now_us, member.client.stays) } else { tally.delivery_untimed(now_us) }
             }
             _ => tally.delivery_untimed(now_us),
         }
@@ -290,7 +290,7 @@ impl Shard {
             }
             return;
         }
-        self.tally.borrow_mut().ack(due_us, sent_us, now_us);
+        self.tally.borrow_mut().ack(due_us, sent_us, now_us, member.client.stays);
         self.acked.set(self.acked.get() + 1);
         // Answers stand behind the events that they are about.
         if member.place == Place::In && member.seq < seq && self.reads(member) {

@@ -57,4 +57,6 @@ pub(crate) struct Client {
     pub(crate) replica: bool,
     /// Will be removed from the room.
     pub(crate) doomed: bool,
+    /// Stays while others drop.
+    pub(crate) stays: bool,
 }

@@ -199,7 +199,7 @@ fn sources(job: &Job, divided: &[Vec<u32>], at_us: u64) -> Vec<Source> {
                 });
             }
             for ((index, phase), start) in (0..).zip(&job.scenario.phases).zip(&starts) {
-                if let Some(storm) = phase.storm
+                if let Some(storm) = phase.storm.as_ref().filter(|storm| storm.hits(persona))
                     && share(&mut random) < storm.share
                     && !client.doomed
                 {
@@ -340,4 +340,41 @@ fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest 
 /// CPU seconds of this thread so far; the generator is saturated when one of its threads is.
 fn thread_cpu_s() -> f64 {
     crate::proc::cpu_s("/proc/thread-self/stat").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Client;
+
+    /// Two clients of each persona.
+    fn job(scenario: &str) -> Job {
+        let scenario = crate::scenario::Scenario::parse(scenario).unwrap();
+        let client = |index: u32| Client {
+            index,
+            persona: u16::try_from(index / 2).unwrap(),
+            room: 0,
+            account: 0,
+            place: index % 2,
+            of: 2,
+            replica: false,
+            doomed: false,
+            stays: false,
+        };
+        let clients = (0..).take(scenario.personas.len() * 2).map(client).collect();
+        let (addresses, sources, rooms, accounts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Job { run: 7, addresses, sources, threads: 1, scenario, rooms, accounts, clients }
+    }
+
+    fn dropped(job: &Job) -> Vec<u32> {
+        let sources = sources(job, &[(0..4).collect()], 1_000);
+        sources.iter().filter(|source| matches!(source.what, What::Storm { .. })).map(|source| source.slot).collect()
+    }
+
+    #[test]
+    fn a_storm_of_one_persona_leaves_the_others_alone() {
+        let text = include_str!("../../scenarios/reconnect-storm.toml");
+        assert_eq!(dropped(&job(text)), [2, 3]);
+        assert_eq!(dropped(&job(&text.replace("persona = \"traveller\", ", ""))), [0, 1, 2, 3]);
+    }
 }

@@ -60,6 +60,9 @@ pub(crate) struct Sheet {
     pub(crate) join: Times,
     pub(crate) resume: Times,
     pub(crate) lag: Times,
+    /// Of those alone who stay while others drop.
+    pub(crate) stayed_ack: Times,
+    pub(crate) stayed_delivery: Times,
 }
 
 impl Sheet {
@@ -71,9 +74,12 @@ impl Sheet {
         self.join.add(&other.join);
         self.resume.add(&other.resume);
         self.lag.add(&other.lag);
+        self.stayed_ack.add(&other.stayed_ack);
+        self.stayed_delivery.add(&other.stayed_delivery);
     }
 
     pub(crate) fn latencies(&self) -> Latencies {
+        let stayed = [("stayed_ack", &self.stayed_ack), ("stayed_delivery", &self.stayed_delivery)];
         Latencies {
             ack: self.ack.latency(),
             ack_from_send: self.ack_from_send.latency(),
@@ -81,7 +87,7 @@ impl Sheet {
             join: self.join.latency(),
             resume: self.resume.latency(),
             lag: self.lag.latency(),
-            ..Latencies::default()
+            other: stayed.into_iter().filter_map(|(name, times)| Some((name.to_owned(), times.latency()?))).collect(),
         }
     }
 }
@@ -129,22 +135,29 @@ impl Tally {
         &mut self.sheets[index.min(last)]
     }
 
-    pub(crate) fn ack(&mut self, due_us: u64, sent_us: u64, now_us: u64) {
+    /// A command was acknowledged; `stays` of one whom no storm touches.
+    pub(crate) fn ack(&mut self, due_us: u64, sent_us: u64, now_us: u64, stays: bool) {
         let latency = now_us.saturating_sub(due_us);
         let sheet = self.at(due_us);
         sheet.counters.acks += 1;
         sheet.ack.note(latency);
         sheet.ack_from_send.note(now_us.saturating_sub(sent_us));
+        if stays {
+            sheet.stayed_ack.note(latency);
+        }
         self.now.counters.acks += 1;
         self.now.ack.note(latency);
     }
 
-    /// An event of a command that was due then has arrived.
-    pub(crate) fn delivery(&mut self, due_us: u64, now_us: u64) {
+    /// An event of a command that was due then has arrived; `stays` at one whom no storm touches.
+    pub(crate) fn delivery(&mut self, due_us: u64, now_us: u64, stays: bool) {
         let latency = now_us.saturating_sub(due_us);
         let sheet = self.at(due_us);
         sheet.counters.deliveries += 1;
         sheet.delivery.note(latency);
+        if stays {
+            sheet.stayed_delivery.note(latency);
+        }
         self.now.counters.deliveries += 1;
         self.now.delivery.note(latency);
     }
@@ -172,14 +185,16 @@ mod tests {
     #[test]
     fn what_was_due_in_a_phase_counts_there_however_late_it_comes() {
         let mut tally = Tally::new(2);
-        tally.ack(5, 5, 9);
+        tally.ack(5, 5, 9, false);
         tally.starts_us = vec![100, 200, 300];
-        tally.delivery(150, 10_150);
-        tally.delivery(299, 301);
-        tally.ack(300, 310, 400);
+        tally.delivery(150, 10_150, false);
+        tally.delivery(299, 301, true);
+        tally.ack(300, 310, 400, true);
         let counts: Vec<_> = tally.sheets.iter().map(|sheet| (sheet.counters.acks, sheet.counters.deliveries)).collect();
         assert_eq!(counts, [(1, 0), (0, 1), (0, 1), (1, 0)]);
         assert_eq!(tally.sheets[1].delivery.ms(1.0).map(f64::round), Some(10.0));
+        let stayed: Vec<Vec<_>> = tally.sheets.iter().map(|sheet| sheet.latencies().other.into_keys().collect()).collect();
+        assert_eq!(stayed, [vec![], vec![], vec!["stayed_delivery".to_owned()], vec!["stayed_ack".to_owned()]]);
         let text = serde_json::to_string(&tally.sheets).unwrap();
         let back: Vec<Sheet> = serde_json::from_str(&text).unwrap();
         assert_eq!(back[3].latencies(), tally.sheets[3].latencies());

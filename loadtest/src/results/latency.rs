@@ -150,6 +150,8 @@ pub fn title(kind: &str) -> &str {
         "join" => "Join to first state",
         "resume" => "Resume to current",
         "lag" => "Generator lag",
+        "stayed_ack" => "Acknowledgement to those who stay while others drop",
+        "stayed_delivery" => "Delivery to those who stay while others drop",
         other => other,
     }
 }

@@ -130,6 +130,7 @@ pub(super) async fn make(scenario: &Scenario, target: &Target, options: &Options
                     of,
                     replica: false,
                     doomed: phase.is_some(),
+                    stays: phase.is_none() && scenario.stays(persona),
                 });
             }
         }

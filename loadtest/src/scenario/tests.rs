@@ -57,3 +57,18 @@ fn fewer_members_keep_their_proportions() {
     assert!(scenario.personas[2].reads);
     assert!(Changes { members: Some(2), ..Changes::default() }.apply(&mut scenario).is_err(), "fewer than there are personas");
 }
+
+#[test]
+fn a_storm_may_be_of_one_persona_and_the_others_stay() {
+    let scenario = builtin("reconnect-storm").unwrap();
+    let of: Vec<_> = scenario.personas.iter().map(|persona| (persona.name.as_str(), scenario.stays(persona))).collect();
+    assert_eq!(of, [("stayer", true), ("traveller", false)]);
+    assert_eq!(scenario.clients(), 5_000);
+    let text = include_str!("../../scenarios/reconnect-storm.toml");
+    let error = Scenario::parse(&text.replace("persona = \"traveller\"", "persona = \"nobody\"")).unwrap_err();
+    assert!(format!("{error:#}").contains("`nobody`"), "{error:#}");
+    let all = Scenario::parse(&text.replace("persona = \"traveller\", ", "")).unwrap();
+    assert!(!all.personas.iter().any(|persona| all.stays(persona)), "everybody may drop");
+    let calm = builtin("fan-out").unwrap();
+    assert!(!calm.personas.iter().any(|persona| calm.stays(persona)), "nobody stays where nobody drops");
+}
