@@ -338,6 +338,11 @@ fn summary(result: &RunResult) {
     for (name, ratio) in result.versus_floor.iter().flat_map(|versus| &versus.ratios) {
         show(&format!("{name} / floor"), format!("{ratio:.3}"));
     }
+    // A floor that the generator holds up is no measure.
+    let busy = |(name, _): &(&String, _)| name.starts_with("generator");
+    for (name, spread) in result.versus_floor.iter().flat_map(|versus| &versus.floor.spread).filter(busy) {
+        show(&format!("{name} at the floor"), format!("{:.3}  ({:.3} to {:.3})", spread.median, spread.min, spread.max));
+    }
     for check in &result.checks {
         match &check.skipped {
             Some(why) => show(&format!("check {}", check.name), format!("skipped: {why}")),

@@ -5,6 +5,7 @@
 //! what came of it by a [`Harvest`]. Knows nothing about scenarios' files, REST, or how servers are started.
 
 pub(crate) mod acts;
+mod burst;
 pub(crate) mod clock;
 pub(crate) mod harvest;
 mod heard;

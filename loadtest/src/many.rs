@@ -4,7 +4,7 @@ use crate::run::{Options, Watch};
 use crate::scenario::{Changes, Scenario, rate_of, set_rate};
 use crate::target::{Target, Wanted};
 use anyhow::Context;
-use tripsync_loadtest::results::{Growth, GrowthPoint, Repeat, RunResult, Verdict, VersusFloor, together};
+use tripsync_loadtest::results::{Growth, GrowthPoint, Outcome, Repeat, RunResult, Verdict, VersusFloor, together};
 
 /// The figure by which the run in the middle is chosen.
 const MIDDLE: &str = "delivery_p99_ms";
@@ -128,8 +128,20 @@ pub(crate) async fn versus_floor(
     let repeats = |runs: &[RunResult]| runs.iter().map(Repeat::from).collect();
     let versus = VersusFloor::of(repeats(&real), repeats(&floor));
     let mut result = together(real, MIDDLE).context("no run")?;
+    add_floor(&mut result.outcome, &versus.floor.runs);
     result.versus_floor = Some(versus);
     Ok(result)
+}
+
+/// A floor that was held up by the generator, or was no server at all, is no measure, however good the server's own runs were.
+fn add_floor(outcome: &mut Outcome, floor: &[Repeat]) {
+    for (run, of) in (1..).zip(floor) {
+        if matches!(of.outcome.exit_code, Verdict::Saturated | Verdict::Incorrect | Verdict::Usage) {
+            outcome.reasons.extend(of.outcome.reasons.iter().map(|reason| format!("floor: run {run}: {reason}")));
+            // Not the server's fault, so no worse than figures that say nothing.
+            outcome.exit_code = [outcome.exit_code, Verdict::Saturated].into_iter().max_by_key(|code| code.severity()).unwrap_or_default();
+        }
+    }
 }
 
 /// Doubles the rate until the thresholds do not hold, then halves the distance. The result is the best run that was good, with all steps.
@@ -189,6 +201,24 @@ mod tests {
         for wrong in ["rooms", "rooms=", "rooms=x", "cats=1"] {
             assert!(wrong.parse::<Grow>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_floor_that_says_nothing_is_said_with_the_verdict() {
+        let ended = |exit_code, reason: &str| Outcome { exit_code, reasons: vec![reason.to_owned()] };
+        let runs = |outcome: Outcome| vec![Repeat::default(), Repeat { outcome, ..Repeat::default() }];
+        let together = |mine: Outcome, floor: Outcome| {
+            let mut outcome = mine;
+            add_floor(&mut outcome, &runs(floor));
+            outcome
+        };
+        let busy = || ended(Verdict::Saturated, "a thread was busy");
+        let expected = Outcome { exit_code: Verdict::Saturated, reasons: vec!["floor: run 2: a thread was busy".into()] };
+        assert_eq!(together(Outcome::default(), busy()), expected);
+        assert_eq!(together(Outcome::default(), ended(Verdict::Incorrect, "a gap")).exit_code, Verdict::Saturated);
+        let mine = together(ended(Verdict::Incorrect, "an ack was lost"), busy());
+        assert_eq!((mine.exit_code, mine.reasons.len()), (Verdict::Incorrect, 2));
+        assert_eq!(together(Outcome::default(), ended(Verdict::ThresholdMissed, "slow")), Outcome::default());
     }
 
     #[test]

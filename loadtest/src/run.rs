@@ -8,7 +8,7 @@ mod setup;
 
 pub(crate) use crew::worker;
 
-use crate::engine::{Clock, Harvest, Order, Report, Tick};
+use crate::engine::{Clock, Fault, Harvest, Order, Report, Tick};
 use crate::scenario::Scenario;
 use crate::target::Target;
 use anyhow::{Context, ensure};
@@ -80,7 +80,7 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
     while done < crew.len() {
         tokio::select! {
             gone = &mut removing, if !removed => {
-                gone?;
+                or_broken(&mut harvest, Fault::Membership, "a member could not be removed", gone);
                 removed = true;
             }
             () = samples.next() => {}
@@ -104,7 +104,8 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
                     if quiet == crew.len() {
                         samples.ended();
                         watch.step("checking");
-                        journal::newest(&job, target, &mut tops, TOPS_MAX).await?;
+                        let asked = journal::newest(&job, target, &mut tops, TOPS_MAX).await;
+                        or_broken(&mut harvest, Fault::Durability, "the newest events could not be asked for", asked);
                         crew.tell(&Order::Finish { tops: tops.clone() }).await?;
                     }
                 }
@@ -116,7 +117,8 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
         }
     }
     if target.kind != ServerKind::Floor {
-        journal::compare(&job, target, &mut harvest).await?;
+        let compared = journal::compare(&job, target, &mut harvest).await;
+        or_broken(&mut harvest, Fault::Durability, "what is stored could not be held against what members got", compared);
     }
     // Now every sample is there; what was shown may have missed the newest.
     let series = seconds.iter().map(|tick| result::second(scenario, &starts, tick, &samples)).collect();
@@ -124,11 +126,18 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
     Ok(result::result(scenario, target, options, &job, harvest, &samples, series, &sizes))
 }
 
+/// A server that no longer answers is a finding, and what was found before it stays one: the run goes on to its verdict.
+fn or_broken(harvest: &mut Harvest, fault: Fault, what: &str, answered: anyhow::Result<()>) {
+    if let Err(error) = answered {
+        harvest.verified.broken(fault, format!("{what}: {error:#}"));
+    }
+}
+
 /// Removes those who are to be removed, when their phase begins.
 async fn remove(doomed: &[setup::Doomed], target: &Target, clock: Clock, starts: &[u64]) -> anyhow::Result<()> {
     for setup::Doomed { phase, room, user, token } in doomed {
         tokio::time::sleep_until(clock.instant(starts[*phase])).await;
-        target.rest.remove(token, *room, *user).await.context("a member could not be removed")?;
+        target.rest.remove(token, *room, *user).await?;
     }
     Ok(())
 }

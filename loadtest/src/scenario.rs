@@ -204,6 +204,8 @@ pub(crate) struct Limits {
     pub(crate) lag_p99_ms: f64,
     /// A run is invalid when the generator's threads were busier than this.
     pub(crate) busy_share: f64,
+    /// A run is invalid when one of them was busier than this while a storm, or everybody, came in.
+    pub(crate) burst_busy_share: f64,
     /// Clients that keep a replica of their room, built by the rules; at most one per room unless there are few rooms.
     pub(crate) replicas: u32,
     /// How long what is on its way may take after the last phase.
@@ -217,7 +219,15 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lag_p99_ms: 20.0, busy_share: 0.95, replicas: 50, drain: Duration::from_secs(30), history_events: 100_000, opening: 64 }
+        Self {
+            lag_p99_ms: 20.0,
+            busy_share: 0.95,
+            burst_busy_share: 0.95,
+            replicas: 50,
+            drain: Duration::from_secs(30),
+            history_events: 100_000,
+            opening: 64,
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Harvest {
     pub(crate) busiest_thread_s: f64,
     /// Thread CPU over the measured phases, as a share of their length.
     pub(crate) busy_share: f64,
+    /// The same of the busiest thread, by phase, from its beginning until everybody who comes in it was current.
+    pub(crate) burst_busy_share: BTreeMap<usize, f64>,
 }
 
 /// What the members of a process saw of a room.
@@ -124,6 +126,10 @@ impl Harvest {
         }
         self.busiest_thread_s = self.busiest_thread_s.max(other.busiest_thread_s);
         self.busy_share = self.busy_share.max(other.busy_share);
+        for (phase, share) in other.burst_busy_share {
+            let mine = self.burst_busy_share.entry(phase).or_default();
+            *mine = share.max(*mine);
+        }
     }
 
     /// Holds what the members of two threads or processes saw of the same room against each other.

@@ -1,5 +1,6 @@
 //! All of a job's threads, from the first socket to the last check.
 
+use super::burst::Notes;
 use super::clock::Clock;
 use super::harvest::{Fault, Harvest, RoomLog};
 use super::job::Job;
@@ -10,7 +11,7 @@ use super::tally::Tick;
 use crate::scenario::Pace;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -252,6 +253,11 @@ impl Thread {
             }
         });
         let ticking = tokio::task::spawn_local(tick(Rc::clone(&shard), said.clone(), at_us));
+        let notes = Notes::default();
+        let noting = tokio::task::spawn_local({
+            let (notes, job) = (notes.clone(), Arc::clone(&job));
+            async move { notes.take(&job, clock, at_us).await }
+        });
         let mut busy = (0.0, 0.0);
         for ((index, phase), start) in job.scenario.phases.iter().enumerate().zip(&starts) {
             sleep_until(clock.instant(*start)).await;
@@ -281,9 +287,11 @@ impl Thread {
         super::verify::rooms(&shard).await;
         doing.abort();
         ticking.abort();
+        noting.abort();
         let last = shard.tick(0, clock.now_us());
         said.send(Said::Tick(Box::new(Tick { second: u64::MAX, ..last }))).await.ok();
-        let harvest = gather(&shard, busy.0, if busy.1 > 0.0 { busy.0 / busy.1 } else { 0.0 });
+        let mut harvest = gather(&shard, busy.0, if busy.1 > 0.0 { busy.0 / busy.1 } else { 0.0 });
+        harvest.burst_busy_share = notes.shares(&harvest.current_after_us);
         said.send(Said::Done(Box::new(harvest))).await.ok();
     }
 }
@@ -334,11 +342,12 @@ fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest 
         refusals: shard.refusals.take(),
         busiest_thread_s,
         busy_share,
+        burst_busy_share: BTreeMap::new(),
     }
 }
 
 /// CPU seconds of this thread so far; the generator is saturated when one of its threads is.
-fn thread_cpu_s() -> f64 {
+pub(super) fn thread_cpu_s() -> f64 {
     crate::proc::cpu_s("/proc/thread-self/stat").unwrap_or_default()
 }
 

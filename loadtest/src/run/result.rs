@@ -133,6 +133,9 @@ fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, 
             let came = sheet.counters.joins + sheet.counters.resumes;
             figures.insert("came_in_per_s".into(), number(came) / (number(*after) / 1e6));
         }
+        if let Some(share) = harvest.burst_busy_share.get(&index) {
+            figures.insert("generator_burst_busy_share".into(), *share);
+        }
         if phase.measured {
             memory(&mut figures, sizes, sockets, rooms, to);
             figures.insert("generator_busy_share".into(), harvest.busy_share);
@@ -230,6 +233,15 @@ fn outcome(scenario: &Scenario, result: &RunResult, harvest: &Harvest, metrics: 
             harvest.busy_share * 100.0
         ));
     }
+    let bursts = harvest.burst_busy_share.iter().filter_map(|(index, share)| Some((scenario.phases.get(*index)?, *share)));
+    for (phase, share) in bursts.filter(|(phase, share)| phase.measured && *share > scenario.limits.burst_busy_share) {
+        codes.push(Verdict::Saturated);
+        reasons.push(format!(
+            "while everybody came in `{}` a thread of the generator was busy for {:.0} % of the time: use more --threads or --workers",
+            phase.name,
+            share * 100.0
+        ));
+    }
     if harvest.unanswered > 0 {
         codes.push(Verdict::ThresholdMissed);
         reasons.push(format!("{} commands had no answer {:?} after the end", harvest.unanswered, scenario.limits.drain));
@@ -246,4 +258,46 @@ fn outcome(scenario: &Scenario, result: &RunResult, harvest: &Harvest, metrics: 
     }
     let exit_code = codes.into_iter().max_by_key(|code| code.severity()).unwrap_or_default();
     Outcome { exit_code, reasons }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a run of this scenario ends with this harvest.
+    fn ends(scenario: &Scenario, harvest: &Harvest) -> Outcome {
+        let result = RunResult { checks: checks(harvest, ServerKind::Own), ..RunResult::default() };
+        outcome(scenario, &result, harvest, &Metrics::new())
+    }
+
+    #[test]
+    fn a_generator_that_is_the_bottleneck_of_a_storm_is_4() {
+        let scenario = crate::scenario::builtin("join-storm").unwrap();
+        let harvest = |phase, share| Harvest { burst_busy_share: [(phase, share)].into(), ..Harvest::default() };
+        assert_eq!(ends(&scenario, &harvest(1, 0.7)).exit_code, Verdict::Good);
+        let bound = ends(&scenario, &harvest(1, 0.98));
+        assert_eq!(bound.exit_code, Verdict::Saturated);
+        assert!(bound.reasons[0].contains("`storm`") && bound.reasons[0].contains("98 %"), "{:?}", bound.reasons);
+        assert_eq!(ends(&scenario, &harvest(0, 0.98)).exit_code, Verdict::Good, "a phase that does not count");
+        let busy = Harvest { busy_share: 0.99, ..Harvest::default() };
+        assert_eq!(ends(&scenario, &busy).exit_code, Verdict::Saturated);
+    }
+
+    #[test]
+    fn a_history_that_cannot_be_read_is_a_broken_promise_and_hides_no_other() {
+        let scenario = crate::scenario::builtin("smoke").unwrap();
+        let mut harvest = Harvest::default();
+        harvest.verified.broken(Fault::Order, "event 7 came after 5");
+        super::super::or_broken(
+            &mut harvest,
+            Fault::Durability,
+            "the history could not be read",
+            Err(anyhow::anyhow!("connection refused")),
+        );
+        super::super::or_broken(&mut harvest, Fault::Durability, "the history could not be read", Ok(()));
+        let outcome = ends(&scenario, &harvest);
+        assert_eq!(outcome.exit_code, Verdict::Incorrect);
+        let journal = "journal: 1 violations, such as: the history could not be read: connection refused";
+        assert_eq!(outcome.reasons, ["order: 1 violations, such as: event 7 came after 5", journal]);
+    }
 }
