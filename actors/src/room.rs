@@ -244,9 +244,14 @@ impl<K: RoomKind> Room<K> {
     }
 
     fn consider_rest(&mut self) {
-        if !self.rest_armed && self.is_idle() {
+        if !self.is_idle() {
+            return;
+        }
+        self.slim();
+        if !self.rest_armed {
             self.rest_armed = true;
-            self.slim();
+            // Kept while it is asked for: reading over REST shares it too.
+            self.view = None;
             let wait = self.shared.config.idle_after.saturating_sub(self.last_use.elapsed());
             self.myself.send_after(wait, || RoomMsg::Own(Own::Rest));
         }
@@ -254,7 +259,6 @@ impl<K: RoomKind> Room<K> {
 
     /// Gives back the memory that only a busy room needs; most rooms in memory are idle.
     fn slim(&mut self) {
-        self.view = None;
         self.log.slim();
         self.gate.slim();
         self.held.shrink_to_fit();
