@@ -1,6 +1,6 @@
 //! A number names one command for ever.
 
-use super::stage::{ANN, Stage, note, quiet};
+use super::stage::{ANN, Stage, note, pass, quiet};
 use crate::config::EngineConfig;
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn happen(between: Between, stage: &mut Stage, ann: &mut super::stage::Soc
         Between::Reconnect => stage.leave(ann, true).await,
         Between::Passivation => {
             stage.leave(ann, true).await;
-            tokio::time::sleep(Duration::from_secs(3)).await;
+            pass(Duration::from_secs(3)).await;
             assert_eq!(stage.engine.rooms(), 0);
         }
         Between::Restart => {

@@ -1,6 +1,6 @@
 //! Who is shown to be here: one entry per person, no flicker, no ghosts.
 
-use super::stage::{ANN, BEN, Socket, Stage, note};
+use super::stage::{ANN, BEN, Socket, Stage, note, pass};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tripsync_domain::presence::PresenceState;
@@ -23,7 +23,7 @@ fn told_of_ben(socket: &Socket) -> Vec<String> {
 
 /// Waits for longer than a tick, and for less than the grace.
 async fn tick() {
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +61,7 @@ async fn who_drops_and_comes_back_was_here_all_the_time_and_who_does_not_is_gone
     tick().await;
     assert_eq!(told_of_ben(&ann), ["1 typing", "0 typing", "1"]);
     stage.leave(&again, true).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     assert_eq!(told_of_ben(&ann), ["0", "gone"]);
     // A late word of a socket that is gone brings nobody back.
     stage.presence(&again, typing()).await;
@@ -123,7 +123,7 @@ async fn comings_alone_are_gathered_for_longer_the_longer_they_go_on() {
         if devices.len() < 100 {
             devices.push(stage.seated(BEN).await);
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        pass(Duration::from_millis(10)).await;
         if !told_of_ben(&ann).is_empty() {
             told_at.push(begun.elapsed().as_millis() / 10 * 10);
         }
@@ -133,6 +133,6 @@ async fn comings_alone_are_gathered_for_longer_the_longer_they_go_on() {
     // What somebody says waits for no more than a tick, also among those who come.
     devices.push(stage.seated(BEN).await);
     stage.presence(&devices[0], typing()).await;
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    pass(Duration::from_millis(60)).await;
     assert_eq!(told_of_ben(&ann), ["101 typing"]);
 }

@@ -1,6 +1,6 @@
 //! An append that fails: the room reads back what became of it, and everybody hears the truth.
 
-use super::stage::{ANN, BEN, CLEO, ROOM, Stage, card, note, quiet};
+use super::stage::{ANN, BEN, CLEO, ROOM, Stage, card, note, pass, quiet};
 use crate::engine::CallOptions;
 use crate::ports::Detached;
 use crate::testing::Fault;
@@ -56,7 +56,7 @@ async fn while_it_reloads_everything_waits_and_commands_are_to_be_sent_again() {
     stage.op(&ben, 1, &note("two")).await;
     let engine = stage.engine.clone();
     let read = tokio::spawn(async move { engine.read(ROOM, ANN).await });
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    pass(Duration::from_secs(10)).await;
     assert_eq!((ann.gist(), ben.gist()), (vec!["rejected 1 retry".to_owned()], vec!["rejected 1 retry".to_owned()]));
     assert!(!lost.is_finished() && !read.is_finished());
     stage.memory.set_away(false);

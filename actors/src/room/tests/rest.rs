@@ -1,6 +1,6 @@
 //! Starting, resting, snapshots and the end of the engine.
 
-use super::stage::{ANN, BEN, ROOM, Stage, note, quiet};
+use super::stage::{ANN, BEN, ROOM, Stage, note, pass, quiet};
 use crate::config::EngineConfig;
 use crate::engine::CallOptions;
 use crate::ports::{Detached, Journal, Snapshot};
@@ -17,7 +17,7 @@ fn hasty() -> EngineConfig {
 #[tokio::test(start_paused = true)]
 async fn who_arrives_together_shares_one_start() {
     let stage = Stage::with(hasty()).await;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    pass(Duration::from_secs(5)).await;
     assert_eq!((stage.engine.rooms(), stage.shim.opened.load(Ordering::Relaxed)), (0, 1));
     let calls: Vec<_> = (0..50).map(|_| stage.calling(ANN, note("x"), CallOptions::default())).collect();
     let mut seqs = Vec::new();
@@ -34,12 +34,12 @@ async fn a_room_rests_with_a_snapshot_but_not_while_it_is_used() {
     let stage = Stage::with(hasty()).await;
     let ben = stage.seated(BEN).await;
     stage.op(&ben, 1, &note("3")).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     assert_eq!(stage.engine.rooms(), 1, "somebody is in it");
     stage.leave(&ben, true).await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    pass(Duration::from_secs(4)).await;
     assert_eq!(stage.engine.rooms(), 1, "somebody may come back");
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    pass(Duration::from_secs(4)).await;
     assert_eq!(stage.engine.rooms(), 0);
     assert_eq!(stage.memory.snapshot(ROOM).unwrap().seq, Seq(3));
     // What comes back is the same; whoever is up to date needs no state.
@@ -58,7 +58,7 @@ async fn who_comes_while_a_room_goes_to_rest_finds_its_successor() {
     let permits = stage.shim.snapshots.acquire_many(1_000).await.unwrap();
     stage.call(&note("3")).await.unwrap();
     let old = stage.engine.room(ROOM).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    pass(Duration::from_secs(2)).await;
     // It writes its last snapshot now, and takes no decision any more.
     let call = stage.calling(ANN, note("4"), CallOptions::default());
     let ben = stage.socket(BEN);
