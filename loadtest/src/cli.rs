@@ -161,8 +161,8 @@ struct RunArgs {
     /// Runs, of which the median and the range are told.
     #[arg(long, default_value_t = 1)]
     runs: u32,
-    /// Searches the highest rate at which the scenario's thresholds hold.
-    #[arg(long)]
+    /// Searches the highest rate at which the scenario's thresholds hold; a rate that fails is tried twice.
+    #[arg(long, conflicts_with = "runs")]
     find_limit: bool,
     /// A run at each of several sizes (`rooms=1,10,100`, or members, state-bytes, payload, per-second).
     #[arg(long, value_name = "WHAT=SIZES", conflicts_with_all = ["find_limit", "runs", "versus_floor"])]

@@ -23,5 +23,5 @@ mod verify;
 pub(crate) use clock::Clock;
 pub(crate) use harvest::{Fault, Harvest};
 pub(crate) use job::{Client, Job, Room};
-pub(crate) use process::{Order, Report, run, starts};
+pub(crate) use process::{Order, Report, STALLED, run, starts};
 pub(crate) use tally::{Sheet, Tick};

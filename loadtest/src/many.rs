@@ -1,17 +1,17 @@
 //! Several runs: the same again, or the search for the highest rate.
 
+mod limit;
+
+pub(crate) use limit::find_limit;
+
 use crate::run::{Options, Watch};
-use crate::scenario::{Changes, Scenario, rate_of, set_rate};
+use crate::scenario::{Changes, Scenario};
 use crate::target::{Target, Wanted};
 use anyhow::Context;
 use tripsync_loadtest::results::{Growth, GrowthPoint, Outcome, Repeat, RunResult, Verdict, VersusFloor, together};
 
 /// The figure by which the run in the middle is chosen.
 const MIDDLE: &str = "delivery_p99_ms";
-/// The search ends when the bounds are this close.
-const CLOSE: f64 = 1.1;
-/// Runs of a search at most.
-const STEPS_MAX: u32 = 16;
 
 /// Settings of a started server, as its environment wants them.
 fn settings(scenario: &Scenario) -> Vec<(String, String)> {
@@ -142,53 +142,6 @@ fn add_floor(outcome: &mut Outcome, floor: &[Repeat]) {
             outcome.exit_code = [outcome.exit_code, Verdict::Saturated].into_iter().max_by_key(|code| code.severity()).unwrap_or_default();
         }
     }
-}
-
-/// Doubles the rate until the thresholds do not hold, then halves the distance. The result is the best run that was good, with all steps.
-pub(crate) async fn find_limit(
-    scenario: &Scenario,
-    wanted: &Wanted,
-    options: &Options,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<RunResult> {
-    anyhow::ensure!(!scenario.thresholds.is_empty(), "--find-limit needs a scenario with thresholds");
-    let mut rate = rate_of(scenario);
-    anyhow::ensure!(rate > 0.0, "--find-limit needs a scenario that sends something");
-    let (mut good, mut bad): (Option<(f64, RunResult)>, Option<f64>) = (None, None);
-    let mut points = Vec::new();
-    let mut last = None;
-    for _ in 0..STEPS_MAX {
-        let mut scenario = scenario.clone();
-        set_rate(&mut scenario, rate)?;
-        watch.step(&format!("trying {rate:.0} per second"));
-        let result = once(&scenario, wanted, options, watch).await?;
-        watch.step(&format!("{rate:.0} per second: {}", result.outcome.exit_code.title()));
-        points.push(GrowthPoint { value: rate, figures: result.metrics() });
-        match result.outcome.exit_code {
-            Verdict::Good => good = Some((rate, result)),
-            Verdict::ThresholdMissed | Verdict::Saturated => {
-                bad = Some(rate);
-                last = Some(result);
-            }
-            Verdict::Incorrect | Verdict::Usage => return Ok(result),
-        }
-        rate = match (&good, bad) {
-            (Some((good, _)), None) => good * 2.0,
-            (None, Some(bad)) => bad / 2.0,
-            (Some((good, _)), Some(bad)) if bad / good > CLOSE => (good * bad).sqrt(),
-            _ => break,
-        };
-    }
-    let found = good.is_some();
-    let mut result = good.map(|(_, result)| result).or(last).context("no run")?;
-    points.sort_by(|a, b| a.value.total_cmp(&b.value));
-    let explanation = if found {
-        "Runs of the search for the highest rate at which the thresholds hold; the figures of the result are those of the best good run."
-    } else {
-        "Runs of the search for the highest rate at which the thresholds hold; there was none."
-    };
-    result.growth.push(Growth { x: "per_second".into(), explanation: explanation.into(), points });
-    Ok(result)
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! All of a job's threads, from the first socket to the last check.
 
+#[cfg(test)]
+mod tests;
+
 use super::burst::Notes;
 use super::clock::Clock;
 use super::harvest::{Fault, Harvest, RoomLog};
@@ -9,7 +12,7 @@ use super::pacer::{Due, Schedule, Source, Timeline, What, exponential, next_rand
 use super::shard::{Common, Shard};
 use super::tally::Tick;
 use crate::scenario::Pace;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -21,6 +24,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// Between two looks at whether everything has come to rest.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long nobody at all may come in before the first phase. A client that is refused gives up within half a minute.
+pub(crate) const STALLED: Duration = Duration::from_secs(120);
 /// Batches of the schedule that may wait for a thread.
 const BATCHES_MAX: usize = 4_096;
 
@@ -74,14 +79,7 @@ pub(crate) async fn run(job: Job, mut orders: mpsc::Receiver<Order>, reports: mp
     drop(said_in);
     let at_start = |client: &&super::job::Client| job.scenario.personas[usize::from(client.persona)].arrives == "start";
     let expected = job.clients.iter().filter(at_start).count() as u64;
-    loop {
-        let settled = common.settled.load(Ordering::Relaxed);
-        if settled >= expected {
-            break;
-        }
-        sleep(LOOK).await;
-        reports.send(Report::Arriving(settled)).await?;
-    }
+    arriving(&common, expected, &reports, STALLED).await?;
     reports.send(Report::Ready).await?;
     let mut quiet = 0;
     let mut harvest = Harvest::default();
@@ -118,6 +116,26 @@ pub(crate) async fn run(job: Job, mut orders: mpsc::Receiver<Order>, reports: mp
                 }
             }
         }
+    }
+}
+
+/// Waits until so many are in, or cannot be; not for ever when nothing moves.
+async fn arriving(common: &Common, expected: u64, reports: &mpsc::Sender<Report>, stalled: Duration) -> anyhow::Result<()> {
+    let (mut before, mut moved) = (0, Instant::now());
+    loop {
+        let settled = common.settled.load(Ordering::Relaxed);
+        if settled >= expected {
+            return Ok(());
+        }
+        if settled > before {
+            (before, moved) = (settled, Instant::now());
+        }
+        ensure!(
+            moved.elapsed() < stalled,
+            "{settled} of {expected} clients came in, and none for {stalled:?}: the server takes sockets and does not answer"
+        );
+        sleep(LOOK).await;
+        reports.send(Report::Arriving(settled)).await?;
     }
 }
 
@@ -349,41 +367,4 @@ fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest 
 /// CPU seconds of this thread so far; the generator is saturated when one of its threads is.
 pub(super) fn thread_cpu_s() -> f64 {
     crate::proc::cpu_s("/proc/thread-self/stat").unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Client;
-
-    /// Two clients of each persona.
-    fn job(scenario: &str) -> Job {
-        let scenario = crate::scenario::Scenario::parse(scenario).unwrap();
-        let client = |index: u32| Client {
-            index,
-            persona: u16::try_from(index / 2).unwrap(),
-            room: 0,
-            account: 0,
-            place: index % 2,
-            of: 2,
-            replica: false,
-            doomed: false,
-            stays: false,
-        };
-        let clients = (0..).take(scenario.personas.len() * 2).map(client).collect();
-        let (addresses, sources, rooms, accounts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Job { run: 7, addresses, sources, threads: 1, scenario, rooms, accounts, clients }
-    }
-
-    fn dropped(job: &Job) -> Vec<u32> {
-        let sources = sources(job, &[(0..4).collect()], 1_000);
-        sources.iter().filter(|source| matches!(source.what, What::Storm { .. })).map(|source| source.slot).collect()
-    }
-
-    #[test]
-    fn a_storm_of_one_persona_leaves_the_others_alone() {
-        let text = include_str!("../../scenarios/reconnect-storm.toml");
-        assert_eq!(dropped(&job(text)), [2, 3]);
-        assert_eq!(dropped(&job(&text.replace("persona = \"traveller\", ", ""))), [0, 1, 2, 3]);
-    }
 }

@@ -44,7 +44,8 @@ pub(crate) async fn find_limit(
 }
 
 async fn search(mut rate: f64, mut step: impl AsyncFnMut(f64) -> anyhow::Result<RunResult>) -> anyhow::Result<RunResult> {
-    let (mut good, mut bad): (Option<(f64, RunResult)>, Option<(f64, Bound)>) = (None, None);
+    let mut good: Option<(f64, RunResult)> = None;
+    let mut bad: Option<(f64, Bound)> = None;
     let mut points = Vec::new();
     let mut last = None;
     for _ in 0..STEPS_MAX {
@@ -59,7 +60,11 @@ async fn search(mut rate: f64, mut step: impl AsyncFnMut(f64) -> anyhow::Result<
                     break;
                 }
                 Verdict::Incorrect | Verdict::Usage => {
-                    return Ok(told(result, points, format!("The search ended at {rate:.0} per second, where the server broke a promise.")));
+                    return Ok(told(
+                        result,
+                        points,
+                        format!("The search ended at {rate:.0} per second, where the server broke a promise."),
+                    ));
                 }
                 Verdict::Saturated => bound = Bound::Generator,
                 Verdict::ThresholdMissed => {}
@@ -143,7 +148,9 @@ mod tests {
 
     #[tokio::test]
     async fn one_miss_is_noise() {
-        let once = |rate: f64, before: usize| if rate > 1_000.0 || (rate > 300.0 && before == 0) { Verdict::ThresholdMissed } else { Verdict::Good };
+        let once = |rate: f64, before: usize| {
+            if rate > 1_000.0 || (rate > 300.0 && before == 0) { Verdict::ThresholdMissed } else { Verdict::Good }
+        };
         assert!(limit(&found(once).await.0) > 800.0);
     }
 

@@ -1,17 +1,21 @@
 //! The processes that hold the sockets: this one, or several workers that are told over their standard input and tell over their output.
 
 use super::{Options, Watch};
-use crate::engine::{self, Job, Order, Report};
-use anyhow::{Context, bail};
+use crate::engine::{self, Job, Order, Report, STALLED};
+use anyhow::{Context, anyhow, bail};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// Reports that may wait to be looked at.
 const REPORTS_MAX: usize = 256;
+/// How long no worker at all may say anything before the first phase: longer than one waits for its clients, so that it says why first.
+const SILENT: Duration = STALLED.saturating_add(Duration::from_secs(30));
 
 /// What the coordinator says to a worker, a line of JSON each.
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -67,11 +71,17 @@ impl Crew {
 
     /// Waits until everybody who comes before the first phase is in.
     pub(super) async fn ready(&mut self, watch: &mut dyn Watch) -> anyhow::Result<()> {
+        self.ready_within(watch, SILENT).await
+    }
+
+    async fn ready_within(&mut self, watch: &mut dyn Watch, silent: Duration) -> anyhow::Result<()> {
         let mut ready = 0;
         let mut arrived: BTreeMap<usize, u64> = BTreeMap::new();
         let mut said = 0;
         while ready < self.len() {
-            let Some((worker, report)) = self.reports.recv().await else { bail!("every worker has ended") };
+            let heard = timeout(silent, self.reports.recv()).await;
+            let heard = heard.with_context(|| format!("no worker said anything for {silent:?}, and the clients are not in"))?;
+            let Some((worker, report)) = heard else { bail!("every worker has ended") };
             match report.with_context(|| format!("worker {worker}"))? {
                 Report::Ready => ready += 1,
                 Report::Arriving(count) => {
@@ -133,20 +143,24 @@ async fn there(
             }
         }
     });
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(output).lines();
-        loop {
-            let report = match lines.next_line().await {
-                Ok(Some(line)) => serde_json::from_str(&line).map_err(anyhow::Error::from),
-                Ok(None) => return,
-                Err(error) => Err(error.into()),
-            };
-            if said.send((worker, report)).await.is_err() {
-                return;
-            }
-        }
-    });
+    tokio::spawn(told(worker, output, said));
     Ok((child, orders))
+}
+
+/// Passes on what a worker says. Its output may end only after its last word.
+async fn told(worker: usize, output: impl AsyncRead + Unpin, said: mpsc::Sender<(usize, anyhow::Result<Report>)>) {
+    let mut lines = BufReader::new(output).lines();
+    loop {
+        let report = match lines.next_line().await {
+            Ok(Some(line)) => serde_json::from_str(&line).map_err(anyhow::Error::from),
+            Ok(None) => Err(anyhow!("it ended before its work was done; what it complained of is above")),
+            Err(error) => Err(error.into()),
+        };
+        let last = matches!(report, Ok(Report::Done(_)) | Err(_));
+        if said.send((worker, report)).await.is_err() || last {
+            return;
+        }
+    }
 }
 
 fn line(value: &impl serde::Serialize) -> anyhow::Result<Vec<u8>> {
@@ -209,4 +223,46 @@ fn input() -> mpsc::Receiver<String> {
         }
     });
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl Watch for Nobody {
+        fn step(&mut self, _: &str) {}
+        fn second(&mut self, _: &tripsync_loadtest::results::Second) {}
+    }
+
+    /// A crew of one worker that says these and then ends, and the line on which it would say more.
+    async fn crew(reports: &[Report]) -> Crew {
+        let (said, heard) = mpsc::channel(8);
+        let output: Vec<u8> = reports.iter().flat_map(|report| super::line(report).unwrap()).collect();
+        told(0, output.as_slice(), said).await;
+        Crew { orders: vec![mpsc::channel(1).0], reports: heard, children: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ends_before_it_is_ready_is_noticed() {
+        let error = crew(&[Report::Arriving(3)]).await.ready(&mut Nobody).await.unwrap_err();
+        assert!(format!("{error:#}").starts_with("worker 0: it ended before its work was done"), "{error:#}");
+        crew(&[Report::Arriving(3), Report::Ready]).await.ready(&mut Nobody).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_worker_may_end_after_its_last_word() {
+        let mut crew = crew(&[Report::Done(Box::default())]).await;
+        assert!(matches!(crew.report().await.unwrap(), Report::Done(_)));
+        assert_eq!(crew.report().await.unwrap_err().to_string(), "every worker has ended");
+    }
+
+    #[tokio::test]
+    async fn workers_that_say_nothing_are_not_waited_for_without_end() {
+        let (_said, reports) = mpsc::channel(1);
+        let mut crew = Crew { orders: vec![mpsc::channel(1).0], reports, children: Vec::new() };
+        let error = crew.ready_within(&mut Nobody, Duration::from_millis(20)).await.unwrap_err();
+        assert!(format!("{error:#}").contains("no worker said anything"), "{error:#}");
+    }
 }

@@ -1,0 +1,52 @@
+use super::*;
+use crate::engine::Client;
+
+/// Two clients of each persona.
+fn job(scenario: &str) -> Job {
+    let scenario = crate::scenario::Scenario::parse(scenario).unwrap();
+    let client = |index: u32| Client {
+        index,
+        persona: u16::try_from(index / 2).unwrap(),
+        room: 0,
+        account: 0,
+        place: index % 2,
+        of: 2,
+        replica: false,
+        doomed: false,
+        stays: false,
+    };
+    let clients = (0..).take(scenario.personas.len() * 2).map(client).collect();
+    let (addresses, sources, rooms, accounts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    Job { run: 7, addresses, sources, threads: 1, scenario, rooms, accounts, clients }
+}
+
+fn dropped(job: &Job) -> Vec<u32> {
+    let sources = sources(job, &[(0..4).collect()], 1_000);
+    sources.iter().filter(|source| matches!(source.what, What::Storm { .. })).map(|source| source.slot).collect()
+}
+
+#[test]
+fn a_storm_of_one_persona_leaves_the_others_alone() {
+    let text = include_str!("../../../scenarios/reconnect-storm.toml");
+    assert_eq!(dropped(&job(text)), [2, 3]);
+    assert_eq!(dropped(&job(&text.replace("persona = \"traveller\", ", ""))), [0, 1, 2, 3]);
+}
+
+fn common(settled: u64) -> Common {
+    Common { tops: Vec::new(), settled: AtomicU64::new(settled) }
+}
+
+#[tokio::test]
+async fn clients_that_do_not_come_in_end_the_wait() {
+    let (reports, mut reported) = mpsc::channel(64);
+    let waited = tokio::spawn(async move { arriving(&common(2), 3, &reports, Duration::from_millis(50)).await });
+    while reported.recv().await.is_some() {}
+    let error = waited.await.unwrap().unwrap_err().to_string();
+    assert!(error.starts_with("2 of 3 clients came in"), "{error}");
+}
+
+#[tokio::test]
+async fn clients_that_are_all_in_end_it_well() {
+    let (reports, _reported) = mpsc::channel(64);
+    arriving(&common(3), 3, &reports, Duration::ZERO).await.unwrap();
+}
