@@ -164,8 +164,8 @@ struct RunArgs {
     /// Searches the highest rate at which the scenario's thresholds hold; a rate that fails is tried twice.
     #[arg(long, conflicts_with = "runs")]
     find_limit: bool,
-    /// A run at each of several sizes (`rooms=1,10,100`, or members, state-bytes, payload, per-second).
-    #[arg(long, value_name = "WHAT=SIZES", conflicts_with_all = ["find_limit", "runs", "versus_floor"])]
+    /// A run (or --runs) at each of several sizes (`rooms=1,10,100`, or members, state-bytes, payload, per-second).
+    #[arg(long, value_name = "WHAT=SIZES", conflicts_with_all = ["find_limit", "versus_floor"])]
     grow: Option<many::Grow>,
     /// The same load on the bare server of this tool, in turns with the real one.
     #[arg(long, conflicts_with_all = ["find_limit", "server"])]
@@ -254,7 +254,7 @@ async fn load(mut scenario: Scenario, run: RunArgs, database: Database, program:
     let result = if run.find_limit {
         many::find_limit(&scenario, &wanted, &options, &mut watch).await?
     } else if let Some(grow) = &run.grow {
-        many::grow(&scenario, &wanted, &options, grow, &mut watch).await?
+        many::grow(&scenario, &wanted, &options, grow, run.runs, &mut watch).await?
     } else if run.versus_floor {
         many::versus_floor(&scenario, &wanted, &options, run.runs, &mut watch).await?
     } else {

@@ -1,7 +1,8 @@
 //! Two results held against each other, with an eye on noise.
 //!
 //! With several runs on a side, a difference counts when chance hardly explains it (an exact Mann-Whitney test over all runs) *and* the medians
-//! are further apart than matters. With single runs nothing is known about noise; then only a large difference counts, and the answer says so.
+//! are further apart than matters. Of many metrics one looks different by chance sooner or later; so only a few are judged (the headlines, and
+//! what the scenario demands), with Holm's correction for their number, and the others are shown for information. With single runs nothing is known about noise; then only a large difference counts, and the answer says so.
 //! Knows nothing about how results come about.
 
 mod stats;
@@ -17,8 +18,22 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// How often chance may look like a difference, per metric.
+/// How often chance may look like a difference in any of the judged metrics.
 const CHANCE_MAX: f64 = 0.05;
+/// What is judged in every scenario that has it, beside the metrics of its thresholds. Each more makes all others harder to tell from noise.
+const JUDGED: [&str; 11] = [
+    "ack_p50_ms",
+    "ack_p99_ms",
+    "delivery_p99_ms",
+    "stayed_delivery_p99_ms",
+    "join_p99_ms",
+    "resume_p99_ms",
+    "deliveries_per_s",
+    "limit_per_s",
+    "rejections_share",
+    "server_cpu_s_per_million_deliveries",
+    "server_resident_peak_bytes",
+];
 
 /// What `compare` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -65,6 +80,8 @@ pub struct Compared {
     pub change_percent: Option<f64>,
     /// How likely chance alone gives such a difference; absent when a side has too few runs to say.
     pub chance: Option<f64>,
+    /// The same for any of the judged metrics (Holm's correction); absent for those that are not judged.
+    pub corrected: Option<f64>,
     /// What that means.
     pub change: Change,
 }
@@ -79,6 +96,8 @@ pub enum Change {
     Worse,
     /// No difference that could be told from noise, or none that matters.
     Same,
+    /// A metric that does not count, whatever it did: what counts is decided before looking.
+    Information,
     /// A metric of which no direction is better.
     Unjudged,
 }
@@ -100,13 +119,45 @@ pub fn run(options: &Options) -> anyhow::Result<(String, bool)> {
 pub fn compare(before: &RunResult, after: &RunResult, matters: f64, single: f64) -> Comparison {
     let (mine, theirs) = (figures(before), figures(after));
     let both = mine.iter().filter_map(|(metric, before)| Some((metric, before, theirs.get(metric)?)));
-    let metrics: Vec<Compared> = both.filter_map(|(metric, before, after)| judge(metric, before, after, matters, single)).collect();
+    let mut metrics: Vec<Compared> = both.filter_map(|(metric, before, after)| hold(metric, before, after)).collect();
+    let judged = |compared: &Compared| {
+        let demanded = before.thresholds.iter().chain(&after.thresholds).any(|threshold| threshold.metric == compared.metric);
+        better(&compared.metric) != Better::Neither && (demanded || JUDGED.contains(&compared.metric.as_str()))
+    };
+    // Where every run of both sides has the same figure, chance had no say.
+    let tested = metrics.iter().enumerate().filter(|(_, compared)| judged(compared) && compared.varies());
+    let (family, chances): (Vec<usize>, Vec<f64>) = tested.filter_map(|(at, compared)| Some((at, compared.chance?))).unzip();
+    for (at, corrected) in family.into_iter().zip(stats::holm(&chances)) {
+        metrics[at].corrected = Some(corrected);
+    }
+    let runs = (runs(before), runs(after));
+    let weak = stats::least(runs.0, runs.1) * stats::number(chances.len()) > CHANCE_MAX;
+    for compared in &mut metrics {
+        compared.change = if judged(compared) {
+            compared.judge(matters, single, weak)
+        } else if better(&compared.metric) == Better::Neither {
+            Change::Unjudged
+        } else {
+            Change::Information
+        };
+    }
     let mut notes = differences(before, after);
     if metrics.iter().any(|compared| compared.chance.is_none()) {
         let percent = single * 100.0;
         notes.push(format!(
             "noise is unknown: a side has fewer runs than a test needs (four each), so only differences above {percent} % count"
         ));
+    }
+    if weak && !chances.is_empty() {
+        let (judged, percent) = (chances.len(), single * 100.0);
+        notes.push(format!(
+            "too few runs to tell a difference in any of {judged} metrics from chance: use more --runs; until then only differences above {percent} % count"
+        ));
+    }
+    for (when, result) in [("before", before), ("now", after)] {
+        if result.outcome.exit_code == Verdict::Saturated {
+            notes.push(format!("the figures {when} say little: the generator was saturated"));
+        }
     }
     let got_wrong = verdict_got_worse(before, after);
     if got_wrong {
@@ -130,23 +181,37 @@ fn figures(result: &RunResult) -> BTreeMap<String, Vec<f64>> {
     all
 }
 
-fn judge(metric: &str, before: &[f64], after: &[f64], matters: f64, single: f64) -> Option<Compared> {
-    let (mine, theirs) = (Spread::of(before)?, Spread::of(after)?);
-    let share = (theirs.median - mine.median) / mine.median.abs();
+const fn runs(result: &RunResult) -> usize {
+    if result.runs.is_empty() { 1 } else { result.runs.len() }
+}
+
+fn hold(metric: &str, before: &[f64], after: &[f64]) -> Option<Compared> {
     let chance = stats::chance(before, after);
-    let counts = match chance {
-        Some(chance) => chance <= CHANCE_MAX && share.abs() >= matters,
-        None => share.abs() >= single,
-    };
-    // From zero every change is endless, and so counts; from zero to zero there is none.
-    let change = match (better(metric), theirs.median.total_cmp(&mine.median)) {
-        (Better::Neither, _) => Change::Unjudged,
-        (Better::Lower, std::cmp::Ordering::Less) | (Better::Higher, std::cmp::Ordering::Greater) if counts => Change::Better,
-        (Better::Lower, std::cmp::Ordering::Greater) | (Better::Higher, std::cmp::Ordering::Less) if counts => Change::Worse,
-        _ => Change::Same,
-    };
-    let change_percent = Some(share * 100.0).filter(|percent| percent.is_finite());
-    Some(Compared { metric: metric.to_owned(), before: mine, after: theirs, change_percent, chance, change })
+    let (before, after) = (Spread::of(before)?, Spread::of(after)?);
+    let change_percent = Some((after.median - before.median) / before.median.abs() * 100.0).filter(|percent| percent.is_finite());
+    Some(Compared { metric: metric.to_owned(), before, after, change_percent, chance, corrected: None, change: Change::Unjudged })
+}
+
+impl Compared {
+    fn varies(&self) -> bool {
+        self.before.min.min(self.after.min) < self.before.max.max(self.after.max)
+    }
+
+    /// `weak`: there are too few runs for any difference to pass the correction.
+    fn judge(&self, matters: f64, single: f64, weak: bool) -> Change {
+        // From zero every change is endless, and so counts; from zero to zero there is none.
+        let share = (self.after.median - self.before.median) / self.before.median.abs();
+        let counts = match (self.chance, self.corrected) {
+            (None, _) => share.abs() >= single,
+            (Some(_), Some(corrected)) if corrected <= CHANCE_MAX => share.abs() >= matters,
+            (Some(chance), _) => weak && chance <= CHANCE_MAX && share.abs() >= single,
+        };
+        match (better(&self.metric), self.after.median.total_cmp(&self.before.median)) {
+            (Better::Lower, std::cmp::Ordering::Less) | (Better::Higher, std::cmp::Ordering::Greater) if counts => Change::Better,
+            (Better::Lower, std::cmp::Ordering::Greater) | (Better::Higher, std::cmp::Ordering::Less) if counts => Change::Worse,
+            _ => Change::Same,
+        }
+    }
 }
 
 /// A run that says nothing, or a wrong one, is worse than any figure.

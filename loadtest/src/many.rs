@@ -1,5 +1,6 @@
 //! Several runs: the same again, or the search for the highest rate.
 
+mod growth;
 mod limit;
 
 pub(crate) use limit::find_limit;
@@ -8,7 +9,7 @@ use crate::run::{Options, Watch};
 use crate::scenario::{Changes, Scenario};
 use crate::target::{Target, Wanted};
 use anyhow::Context;
-use tripsync_loadtest::results::{Growth, GrowthPoint, Outcome, Repeat, RunResult, Verdict, VersusFloor, together};
+use tripsync_loadtest::results::{Growth, GrowthPoint, Metrics, Outcome, Repeat, RunResult, Verdict, VersusFloor, together};
 
 /// The figure by which the run in the middle is chosen.
 const MIDDLE: &str = "delivery_p99_ms";
@@ -65,12 +66,13 @@ impl std::str::FromStr for Grow {
     }
 }
 
-/// A run at each size. The result is the last one, with the figures of all.
+/// So many runs at each size. The result is the last one, with the figures of all: medians, when there are several runs.
 pub(crate) async fn grow(
     scenario: &Scenario,
     wanted: &Wanted,
     options: &Options,
     grow: &Grow,
+    runs: u32,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<RunResult> {
     let mut points = Vec::new();
@@ -89,14 +91,14 @@ pub(crate) async fn grow(
         }
         changes.apply(&mut scenario)?;
         watch.step(&format!("{} = {size}", grow.what));
-        let result = once(&scenario, wanted, options, watch).await?;
-        points.push(GrowthPoint { value: f64::from(*size), figures: result.metrics() });
+        let result = repeat(&scenario, wanted, options, runs, watch).await?;
+        points.push(GrowthPoint { value: f64::from(*size), figures: medians(&result) });
         repeats.push(result.outcome.clone());
         last = Some(result);
     }
     let mut result = last.context("no run")?;
     points.sort_by(|a, b| a.value.total_cmp(&b.value));
-    result.growth.push(Growth { x: grow.what.clone(), explanation: String::new(), points });
+    result.growth.push(Growth { x: grow.what.clone(), explanation: growth::explain(&grow.what, &points, runs), points });
     // The worst of all, with the reasons of all.
     let reasons = grow
         .sizes
@@ -106,6 +108,14 @@ pub(crate) async fn grow(
     result.outcome.reasons = reasons.collect();
     result.outcome.exit_code = repeats.iter().map(|outcome| outcome.exit_code).max_by_key(|code| code.severity()).unwrap_or_default();
     Ok(result)
+}
+
+/// Each figure over the runs of a result.
+fn medians(result: &RunResult) -> Metrics {
+    if result.runs.is_empty() {
+        return result.metrics();
+    }
+    result.spread.iter().map(|(name, spread)| (name.clone(), spread.median)).collect()
 }
 
 /// The real server and the bare one in turns, so that both meet the same moods of the machine.

@@ -26,6 +26,25 @@ pub(super) fn chance(a: &[f64], b: &[f64]) -> Option<f64> {
     Some(approximate(a, b, number(fewer) / 2.0))
 }
 
+/// Holm's correction (1979), in the order of the chances: with it the chance that *any* of them is a false find stays below the bound that each
+/// is held against, whatever they have to do with one another.
+pub(super) fn holm(chances: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..chances.len()).collect();
+    order.sort_by(|&a, &b| chances[a].total_cmp(&chances[b]));
+    let mut corrected = vec![1.0; chances.len()];
+    let mut before = 0.0_f64;
+    for (rank, at) in order.into_iter().enumerate() {
+        before = before.max(chances[at] * number(chances.len() - rank)).min(1.0);
+        corrected[at] = before;
+    }
+    corrected
+}
+
+/// The smallest chance that so many runs can have: two arrangements of all.
+pub(super) fn least(m: usize, n: usize) -> f64 {
+    (1..=m).map(|i| number(i) / number(n + i)).product::<f64>() * 2.0
+}
+
 /// Counts the arrangements of `m` and `n` values by U; twice the share of those with at most `u`.
 fn exact(m: usize, n: usize, u: usize) -> f64 {
     let pairs = m * n;
@@ -76,8 +95,8 @@ fn upper_tail(z: f64) -> f64 {
     polynomial * (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "numbers of runs")]
-fn number(count: usize) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "numbers of runs and metrics")]
+pub(super) fn number(count: usize) -> f64 {
     count as f64
 }
 
@@ -103,6 +122,15 @@ mod tests {
         assert_eq!(chance(&[3.0; 5], &[3.0; 5]), Some(1.0));
         assert_eq!(chance(&[3.0; 30], &[3.0; 30]), Some(1.0));
         assert!(chance(&[1.0, 3.0, 5.0, 7.0], &[2.0, 4.0, 6.0, 8.0]).unwrap() > 0.5);
+    }
+
+    #[test]
+    fn more_questions_need_clearer_answers() {
+        assert!(close(least(4, 4), 2.0 / 70.0) && close(least(5, 5), 2.0 / 252.0));
+        let corrected = holm(&[0.04, 0.01, 0.9, 0.03]);
+        let expected = [0.09, 0.04, 0.9, 0.09];
+        assert!(corrected.iter().zip(expected).all(|(a, b)| close(*a, b)), "{corrected:?}");
+        assert_eq!(holm(&[]), [] as [f64; 0]);
     }
 
     #[test]

@@ -12,16 +12,16 @@ pub fn text(comparison: &Comparison, all: bool) -> String {
         comparison.metrics.iter().filter(|row| all || matches!(row.change, Change::Better | Change::Worse)).collect();
     rows.sort_by_key(|row| (order(row.change), row.metric.as_str()));
     let mut out = String::new();
-    let cells: Vec<[String; 6]> = rows.iter().map(|row| cells(row)).collect();
+    let cells: Vec<[String; 7]> = rows.iter().map(|row| cells(row)).collect();
     if !cells.is_empty() {
-        let heads = ["metric", "before", "after", "change", "chance", ""].map(str::to_owned);
+        let heads = ["metric", "before", "after", "change", "chance", "corrected", ""].map(str::to_owned);
         let width = |column: usize| cells.iter().chain([&heads]).map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 6] = std::array::from_fn(width);
+        let widths: [usize; 7] = std::array::from_fn(width);
         for row in [&heads].into_iter().chain(&cells) {
             let mut line = String::new();
             for ((column, cell), width) in (0..).zip(row).zip(widths) {
                 // Writing to a string cannot fail; so below.
-                let _ = if column == 0 || column == 5 { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
+                let _ = if column == 0 || column == 6 { write!(line, "{cell:<width$}  ") } else { write!(line, "{cell:>width$}  ") };
             }
             out.push_str(line.trim_end());
             out.push('\n');
@@ -46,11 +46,12 @@ fn order(change: Change) -> u8 {
         Change::Worse => 0,
         Change::Better => 1,
         Change::Same => 2,
-        Change::Unjudged => 3,
+        Change::Information => 3,
+        Change::Unjudged => 4,
     }
 }
 
-fn cells(row: &Compared) -> [String; 6] {
+fn cells(row: &Compared) -> [String; 7] {
     let side = |spread: &crate::results::Spread| {
         let median = figure(spread.median);
         if spread.count > 1 { format!("{median} [{} to {}]", figure(spread.min), figure(spread.max)) } else { median }
@@ -62,6 +63,7 @@ fn cells(row: &Compared) -> [String; 6] {
         side(&row.after),
         row.change_percent.map_or_else(|| "from 0".into(), |percent| format!("{percent:+.1} %")),
         row.chance.map_or_else(|| "?".into(), |chance| format!("{chance:.3}")),
+        row.corrected.map_or_else(String::new, |chance| format!("{chance:.3}")),
         word(row.change).into(),
     ]
 }
@@ -72,6 +74,7 @@ fn word(change: Change) -> &'static str {
         Change::Better => "better",
         Change::Worse => "WORSE",
         Change::Same => "no difference",
+        Change::Information => "for information",
         Change::Unjudged => "not judged",
     }
 }
