@@ -348,6 +348,9 @@ fn summary(result: &RunResult) {
             Some(why) => show(&format!("check {}", check.name), format!("skipped: {why}")),
             None => show(&format!("check {}", check.name), format!("{} violations of {}", check.violations, check.checked)),
         }
+        if check.skipped.is_none() && !check.left_out.is_empty() {
+            print(&format!("    {}", check.left_out));
+        }
         for example in &check.examples {
             print(&format!("    {example}"));
         }

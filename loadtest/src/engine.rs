@@ -10,18 +10,22 @@ pub(crate) mod clock;
 pub(crate) mod harvest;
 mod heard;
 pub(crate) mod job;
+mod json;
 mod log;
 mod member;
 pub(crate) mod pacer;
 mod process;
 mod replica;
 mod shard;
+mod shown;
 mod socket;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub(crate) use clock::Clock;
-pub(crate) use harvest::{Fault, Harvest};
+pub(crate) use harvest::{Fault, Harvest, twice};
 pub(crate) use job::{Client, Job, Room};
 pub(crate) use process::{Order, Report, STALLED, run, starts};
 pub(crate) use tally::{Sheet, Tick};

@@ -32,6 +32,9 @@ pub(crate) struct Logged {
     pub(crate) seq: u64,
     pub(crate) client: Option<Uuid>,
     pub(crate) n: Option<u64>,
+    /// What happened.
+    #[serde(default)]
+    pub(crate) event: Value,
 }
 
 impl Rest {

@@ -182,6 +182,9 @@ pub struct Check {
     /// Why it could not be checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
+    /// How many could not be looked at, and why.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub left_out: String,
 }
 
 /// Figures against a size.

@@ -157,20 +157,24 @@ impl<'a> Record<'a> {
         Some(record)
     }
 
-    /// A number that differs when the bytes do, for comparing what two clients got. Not for secrets.
     pub(crate) fn hash(&self) -> u64 {
-        const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut chunks = self.bytes.chunks_exact(8);
-        let mut hash = (self.bytes.len() as u64).wrapping_mul(MIX);
-        let mut take = |word: u64| hash = (hash.rotate_left(23) ^ word).wrapping_mul(MIX);
-        for chunk in &mut chunks {
-            take(u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]));
-        }
-        let mut last = [0; 8];
-        last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
-        take(u64::from_le_bytes(last));
-        hash ^ (hash >> 29)
+        hash(self.bytes)
     }
+}
+
+/// A number that differs when the bytes do, for comparing what two clients got. Not for secrets.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut chunks = bytes.chunks_exact(8);
+    let mut hash = (bytes.len() as u64).wrapping_mul(MIX);
+    let mut take = |word: u64| hash = (hash.rotate_left(23) ^ word).wrapping_mul(MIX);
+    for chunk in &mut chunks {
+        take(u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]));
+    }
+    let mut last = [0; 8];
+    last[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+    take(u64::from_le_bytes(last));
+    hash ^ (hash >> 29)
 }
 
 /// The id of the `index`-th client of the run that began at `run`: receivers in every process can tell whose command an event is.

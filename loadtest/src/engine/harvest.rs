@@ -2,7 +2,7 @@
 
 use super::tally::Sheet;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Examples that are kept of each fault.
 const EXAMPLES_MAX: usize = 5;
@@ -36,6 +36,8 @@ pub(crate) struct Harvest {
 pub(crate) struct RoomLog {
     pub(crate) room: u32,
     pub(crate) entries: Vec<Entry>,
+    /// Of each state that was shown: seq, whether it was JSON, hash.
+    pub(crate) shown: Vec<(u64, bool, u64)>,
 }
 
 /// One event as it was seen.
@@ -59,6 +61,7 @@ pub(crate) enum Fault {
     Answers,
     Durability,
     Replicas,
+    Snapshots,
     Seats,
     Presence,
     Membership,
@@ -69,6 +72,28 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Verified {
     pub(crate) of: BTreeMap<Fault, Count>,
+    pub(crate) slow: Slow,
+}
+
+/// What is late or missing without a promise being broken.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Slow {
+    /// Commands that were not sent because too many had no answer.
+    pub(crate) unsent: u64,
+    /// Clients that were still getting events at the end.
+    pub(crate) behind: u64,
+    /// Clients that were in and had not come back at the end.
+    pub(crate) away: u64,
+    /// Why some could not get in.
+    pub(crate) examples: Vec<String>,
+}
+
+impl Slow {
+    pub(crate) fn says(&mut self, why: String) {
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(why);
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -76,6 +101,8 @@ pub(crate) struct Count {
     pub(crate) checked: u64,
     pub(crate) violations: u64,
     pub(crate) examples: Vec<String>,
+    /// How many could not be looked at, by why.
+    pub(crate) left_out: BTreeMap<String, u64>,
 }
 
 impl Verified {
@@ -91,13 +118,26 @@ impl Verified {
         }
     }
 
+    /// One could not be looked at.
+    pub(crate) fn left_out(&mut self, fault: Fault, why: &str) {
+        *self.of.entry(fault).or_default().left_out.entry(why.to_owned()).or_default() += 1;
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
+        self.slow.unsent += other.slow.unsent;
+        self.slow.behind += other.slow.behind;
+        self.slow.away += other.slow.away;
+        self.slow.examples.extend(other.slow.examples);
+        self.slow.examples.truncate(EXAMPLES_MAX);
         for (fault, theirs) in other.of {
             let mine = self.of.entry(fault).or_default();
             mine.checked += theirs.checked;
             mine.violations += theirs.violations;
             mine.examples.extend(theirs.examples);
             mine.examples.truncate(EXAMPLES_MAX);
+            for (why, count) in theirs.left_out {
+                *mine.left_out.entry(why).or_default() += count;
+            }
         }
     }
 }
@@ -143,12 +183,114 @@ impl Harvest {
         }
         for (seq, (mine, theirs)) in (1..).zip(mine.entries.iter_mut().zip(other.entries)) {
             self.verified.checked(Fault::Agreement, 1);
-            mine.seen |= theirs.seen;
-            if mine.hash == 0 {
-                *mine = Entry { seen: mine.seen, ..theirs };
-            } else if theirs.hash != 0 && mine.hash != theirs.hash {
+            if !mine.add(theirs) {
                 self.verified.broken(Fault::Agreement, format!("room {}: two members got different events {seq}", other.room));
             }
         }
+        for (seq, json, hash) in other.shown {
+            match mine.shown.iter().find(|mine| (mine.0, mine.1) == (seq, json)) {
+                None => mine.shown.push((seq, json, hash)),
+                Some(mine) => {
+                    self.verified.checked(Fault::Snapshots, 1);
+                    if mine.2 != hash {
+                        self.verified.broken(Fault::Snapshots, format!("room {}: two were shown different states at {seq}", other.room));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// Takes in what others saw; whether it is the same.
+    fn add(&mut self, other: Self) -> bool {
+        let known = self.hash != 0 || self.client > 0;
+        let agree = (self.hash == 0 || other.hash == 0 || self.hash == other.hash)
+            && (!known || (other.hash == 0 && other.client == 0) || (self.client, self.n) == (other.client, other.n));
+        self.seen |= other.seen;
+        if self.hash == 0 {
+            self.hash = other.hash;
+        }
+        if !known {
+            (self.client, self.n) = (other.client, other.n);
+        }
+        agree
+    }
+}
+
+/// Commands that stand in a room twice, with both seqs: applied again, whatever was answered. A trip makes one event of each; a pool may make
+/// several, one after the other, of which not everybody sees whose they are.
+pub(crate) fn twice(authors: impl Iterator<Item = (u64, Option<(u32, u64)>)>, several: bool) -> Vec<((u32, u64), u64, u64)> {
+    let mut first: HashMap<(u32, u64), u64> = HashMap::new();
+    let mut running = None;
+    let mut found = Vec::new();
+    for (seq, author) in authors {
+        let Some(author) = author else { continue };
+        if several && running == Some(author) {
+            continue;
+        }
+        running = Some(author);
+        if let Some(before) = first.insert(author, seq) {
+            found.push((author, before, seq));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(hash: u64, client: u32, n: u64) -> Entry {
+        Entry { seen: true, hash, client, n }
+    }
+
+    fn log(entries: Vec<Entry>, shown: Vec<(u64, bool, u64)>) -> RoomLog {
+        RoomLog { room: 3, entries, shown }
+    }
+
+    fn violations(harvest: &Harvest, fault: Fault) -> u64 {
+        harvest.verified.of.get(&fault).map_or(0, |count| count.violations)
+    }
+
+    #[test]
+    fn threads_that_saw_different_things_do_not_agree() {
+        // One who got JSON knows the author and no bytes.
+        let cases = [
+            (entry(5, 2, 9), entry(5, 2, 9), 0),
+            (entry(5, 2, 9), entry(0, 2, 9), 0),
+            (entry(0, 2, 9), entry(5, 2, 9), 0),
+            (entry(0, 0, 0), entry(0, 2, 9), 0),
+            (entry(5, 2, 9), entry(7, 2, 9), 1),
+            (entry(5, 2, 9), entry(0, 3, 9), 1),
+            (entry(0, 2, 9), entry(0, 2, 8), 1),
+        ];
+        for (mine, theirs, expected) in cases {
+            let mut harvest = Harvest::default();
+            harvest.add_log(log(vec![mine], Vec::new()));
+            harvest.add_log(log(vec![theirs], Vec::new()));
+            assert_eq!(violations(&harvest, Fault::Agreement), expected, "{mine:?} {theirs:?}");
+            assert!(harvest.logs[0].entries[0].client > 0, "the author is kept");
+        }
+    }
+
+    #[test]
+    fn threads_that_were_shown_different_states_are_noticed() {
+        let mut harvest = Harvest::default();
+        for (shown, expected) in [((7, false, 1), 0), ((7, true, 2), 0), ((7, false, 1), 0), ((7, false, 2), 1)] {
+            harvest.add_log(log(Vec::new(), vec![shown]));
+            assert_eq!(violations(&harvest, Fault::Snapshots), expected);
+        }
+    }
+
+    #[test]
+    fn a_command_that_stands_in_a_room_twice_is_found() {
+        let (a, b) = (Some((1, 10)), Some((2, 10)));
+        let found = |authors: &[Option<(u32, u64)>], several| twice((1..).zip(authors.iter().copied()), several);
+        assert_eq!(found(&[a, None, b], false), []);
+        assert_eq!(found(&[a, b, a], false), [((1, 10), 1, 3)]);
+        assert_eq!(found(&[a, a], false), [((1, 10), 1, 2)]);
+        assert_eq!(found(&[a, a, None, a, b, b], true), [], "a pool says several things about one command");
+        assert_eq!(found(&[a, a, b, a], true), [((1, 10), 1, 4)]);
     }
 }

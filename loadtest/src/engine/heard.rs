@@ -1,15 +1,17 @@
 //! What a client makes of a frame: what is counted and timed, and what must hold.
 
 use super::harvest::Fault;
+use super::log::JUMP_MAX;
 use super::member::{Member, Outcome, Place, Waiting};
 use super::shard::Shard;
-use crate::wire::{Body, Codec, Frame, Records, is_of_run};
-use serde::Deserialize;
+use crate::wire::{Body, Codec, Frame, Records, hash, is_of_run};
 use std::rc::Rc;
 use tokio_tungstenite::tungstenite::Message;
 
 /// How long to wait before a command is sent again when the server does not say.
 const AGAIN_MS: u64 = 200;
+/// Closes with this code are for clients that do not read fast enough (docs/ERRORS.md).
+const CLOSED_SLOW: u16 = 4001;
 
 /// What the reading task does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,33 +19,6 @@ pub(crate) enum Then {
     ReadOn,
     /// The server closes, or the client goes.
     Close,
-}
-
-/// A JSON frame, as far as it matters.
-#[derive(Deserialize)]
-struct JsonFrame {
-    t: String,
-    #[serde(default)]
-    epoch: u64,
-    #[serde(default)]
-    seq: u64,
-    #[serde(default)]
-    from: u64,
-    #[serde(default)]
-    n: u64,
-    #[serde(default)]
-    repeated: bool,
-    #[serde(default)]
-    code: String,
-    retry_after_ms: Option<u64>,
-    events: Option<Vec<JsonEvent>>,
-}
-
-#[derive(Deserialize)]
-struct JsonEvent {
-    seq: u64,
-    client: Option<uuid::Uuid>,
-    n: Option<u64>,
 }
 
 impl Shard {
@@ -58,14 +33,19 @@ impl Shard {
                     Then::ReadOn
                 }
             },
-            Message::Text(text) => match serde_json::from_str::<JsonFrame>(&text) {
+            Message::Text(text) => match serde_json::from_str::<super::json::JsonFrame>(&text) {
                 Ok(frame) => self.json(slot, member, &frame, now_us),
                 Err(_) => {
                     self.broken(Fault::Frames, member, "a JSON frame could not be read");
                     Then::ReadOn
                 }
             },
-            Message::Close(_) => Then::Close,
+            Message::Close(why) => {
+                if why.is_some_and(|why| u16::from(why.code) == CLOSED_SLOW) {
+                    self.tally.borrow_mut().at(now_us).counters.closed_slow += 1;
+                }
+                Then::Close
+            }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Then::ReadOn,
         }
     }
@@ -88,12 +68,14 @@ impl Shard {
                             member.seq = *seq;
                         }
                     }
-                    Body::State(_) | Body::None => {
+                    Body::State(state) => {
                         if let Some(replica) = &mut member.replica {
-                            replica.give_up("it was sent a snapshot");
+                            replica.give_up("they were sent a snapshot");
                         }
                         member.seq = *seq;
+                        self.was_shown(member, *seq, hash(state));
                     }
+                    Body::None => self.brought_nothing(member, *seq),
                 }
                 if let Some(replica) = &mut member.replica {
                     replica.present_anew(presence);
@@ -115,35 +97,8 @@ impl Shard {
         Then::ReadOn
     }
 
-    fn json(self: &Rc<Self>, slot: u32, member: &mut Member, frame: &JsonFrame, now_us: u64) -> Then {
-        match frame.t.as_str() {
-            "events" if self.may_have_events(member, frame.epoch, frame.from) => {
-                self.apply_json(member, frame.events.as_deref().unwrap_or_default(), Some(now_us));
-            }
-            "ack" => self.ack(member, frame.n, frame.seq, frame.repeated, now_us),
-            "joined" => {
-                self.entering(member, frame.epoch, frame.seq);
-                if let Some(events) = &frame.events {
-                    self.apply_json(member, events, None);
-                    if member.seq != frame.seq {
-                        self.broken(Fault::Order, member, "`joined` does not end at its seq");
-                    }
-                }
-                member.seq = frame.seq;
-                self.entered(member, frame.epoch, frame.events.is_none(), now_us);
-            }
-            "rejected" => self.rejected(slot, member, frame.n, &frame.code, frame.retry_after_ms),
-            "presence" => self.tally.borrow_mut().at(now_us).counters.presence += 1,
-            "left" => return self.left(member, &frame.code),
-            "bye" => member.retry_after_ms = frame.retry_after_ms,
-            "error" => self.broken(Fault::Frames, member, &format!("the server did not understand a frame: {}", frame.code)),
-            _ => {}
-        }
-        Then::ReadOn
-    }
-
     /// Whether events may come now; says so when not.
-    fn may_have_events(&self, member: &mut Member, epoch: u64, from: u64) -> bool {
+    pub(super) fn may_have_events(&self, member: &mut Member, epoch: u64, from: u64) -> bool {
         match member.place {
             Place::In => {}
             Place::Gone => {
@@ -170,7 +125,7 @@ impl Shard {
     fn apply(&self, member: &mut Member, events: Records<'_>, live_us: Option<u64>) {
         let mut log = self.logs[self.log_of(member)].borrow_mut();
         let mut tally = self.tally.borrow_mut();
-        let before = log.top();
+        let (before, known) = (log.top(), self.known(member.client.room));
         let mut count = 0;
         for record in events.iter() {
             count += 1;
@@ -178,8 +133,8 @@ impl Shard {
                 self.broken(Fault::Order, member, &format!("event {} came after {}", record.seq, member.seq));
             }
             member.seq = record.seq;
-            if let Err(how) = log.saw(&record, self.job.run) {
-                self.broken(Fault::Agreement, member, &how);
+            if let Err((fault, how)) = log.saw(&record, self.job.run, known) {
+                self.broken(fault, member, &how);
             }
             if let Some(now_us) = live_us {
                 self.time(&mut tally, member, record.client, record.n, now_us);
@@ -191,31 +146,29 @@ impl Shard {
         if count != events.len() {
             self.broken(Fault::Frames, member, "an event could not be read");
         }
-        if log.top() > before {
-            self.rose(member.client.room, log.top());
-        }
+        self.moved(member, &mut log, before);
         self.deliveries.set(self.deliveries.get() + count);
     }
 
-    fn apply_json(&self, member: &mut Member, events: &[JsonEvent], live_us: Option<u64>) {
-        let mut log = self.logs[self.log_of(member)].borrow_mut();
-        let mut tally = self.tally.borrow_mut();
-        for event in events {
-            if event.seq != member.seq + 1 {
-                self.broken(Fault::Order, member, &format!("event {} came after {}", event.seq, member.seq));
-            }
-            member.seq = event.seq;
-            log.saw_number(event.seq);
-            if let Some(now_us) = live_us {
-                self.time(&mut tally, member, event.client.map(|id| id.as_u128()), event.n, now_us);
-            }
+    /// A member came further, and with it what is known of the room.
+    pub(super) fn moved(&self, member: &mut Member, log: &mut super::log::Log, before: u64) {
+        member.moved_us = self.clock.now_us();
+        if log.top() > before {
+            log.rose_us = member.moved_us;
+            self.rose(member.client.room, log.top());
         }
-        self.rose(member.client.room, log.top());
-        self.deliveries.set(self.deliveries.get() + events.len() as u64);
+    }
+
+    /// A `joined` with neither a state nor events, which leaves a client where it was.
+    pub(super) fn brought_nothing(&self, member: &mut Member, seq: u64) {
+        if member.seq != seq {
+            self.broken(Fault::Order, member, &format!("`joined` goes from {} to {seq} and brings nothing", member.seq));
+        }
+        member.seq = seq;
     }
 
     /// Times a delivery from when its author was due, which the command's number says.
-    fn time(&self, tally: &mut super::tally::Tally, member: &Member, client: Option<u128>, n: Option<u64>, now_us: u64) {
+    pub(super) fn time(&self, tally: &mut super::tally::Tally, member: &Member, client: Option<u128>, n: Option<u64>, now_us: u64) {
         match (client, n) {
             (Some(client), Some(n)) if is_of_run(client, self.job.run) => {
                 // What a slow reader gets late is not the server's latency.
@@ -225,15 +178,20 @@ impl Shard {
         }
     }
 
-    fn entering(&self, member: &mut Member, epoch: u64, seq: u64) {
+    pub(super) fn entering(&self, member: &mut Member, epoch: u64, seq: u64) {
         if epoch < member.epoch || seq < member.seq {
             self.broken(Fault::Order, member, &format!("`joined` goes back: from {}/{} to {epoch}/{seq}", member.epoch, member.seq));
             member.seq = member.seq.min(seq);
         }
+        let known = self.known(member.client.room);
+        if known > 0 && seq > known.saturating_add(JUMP_MAX) {
+            self.broken(Fault::Order, member, &format!("`joined` is at {seq}, far beyond the room, which is known up to {known}"));
+        }
         member.epoch = epoch;
+        member.moved_us = self.clock.now_us();
     }
 
-    fn entered(&self, member: &mut Member, epoch: u64, whole: bool, now_us: u64) {
+    pub(super) fn entered(&self, member: &mut Member, epoch: u64, whole: bool, now_us: u64) {
         member.epoch = epoch;
         member.failures = 0;
         let was_in = member.place == Place::In;
@@ -261,7 +219,7 @@ impl Shard {
         member.send_waiting(now_us);
     }
 
-    fn ack(&self, member: &mut Member, n: u64, seq: u64, repeated: bool, now_us: u64) {
+    pub(super) fn ack(&self, member: &mut Member, n: u64, seq: u64, repeated: bool, now_us: u64) {
         let Some(index) = member.waiting.iter().position(|waiting| waiting.n == n) else {
             self.broken(Fault::Answers, member, &format!("an `ack` of command {n}, which was not waiting for one"));
             return;
@@ -304,7 +262,7 @@ impl Shard {
         }
     }
 
-    fn rejected(self: &Rc<Self>, slot: u32, member: &mut Member, n: u64, code: &str, retry_after_ms: Option<u64>) {
+    pub(super) fn rejected(self: &Rc<Self>, slot: u32, member: &mut Member, n: u64, code: &str, retry_after_ms: Option<u64>) {
         let Some(index) = member.waiting.iter().position(|waiting| waiting.n == n) else {
             self.broken(Fault::Answers, member, &format!("command {n} was refused ({code}), but was not waiting"));
             return;
@@ -318,6 +276,11 @@ impl Shard {
         let waiting = &mut member.waiting[index];
         let again = matches!(code, "retry" | "restarting" | "moved" | "overloaded" | "rate_limited");
         let due_us = waiting.due_us;
+        // Who is removed meanwhile may be told so.
+        if let (Outcome::Acked { seq }, false, false) = (waiting.outcome, again, member.client.doomed) {
+            self.broken(Fault::Answers, member, &format!("command {n} was acknowledged at {seq} and then refused ({code})"));
+            return;
+        }
         if again {
             if waiting.outcome == Outcome::None {
                 self.later(slot, n, retry_after_ms.unwrap_or(AGAIN_MS));
@@ -335,7 +298,7 @@ impl Shard {
         }
     }
 
-    fn left(&self, member: &mut Member, code: &str) -> Then {
+    pub(super) fn left(&self, member: &mut Member, code: &str) -> Then {
         self.checked(Fault::Membership, 1);
         if member.client.doomed {
             if code != "removed" {

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
-/// Commands that wait for an answer at most; beyond it a client stops sending, which the verdict tells.
+/// Commands that wait for an answer at most; beyond it a client stops sending, and what it would have sent is unanswered.
 pub(crate) const WAITING_MAX: usize = 20_000;
 
 /// Where a client is.
@@ -75,6 +75,10 @@ pub(crate) struct Member {
     pub(crate) waiting: VecDeque<Waiting>,
     /// Acknowledged, but nobody has seen the event yet: number and seq.
     pub(crate) unseen: Vec<(u64, u64)>,
+    /// The seq of the last snapshot that it was sent.
+    pub(crate) shown: Option<u64>,
+    /// When it came further last.
+    pub(crate) moved_us: u64,
     /// When it first tried to get in this time.
     pub(crate) since_us: u64,
     pub(crate) retry_after_ms: Option<u64>,
@@ -105,6 +109,8 @@ impl Member {
             last_n: 0,
             waiting: VecDeque::new(),
             unseen: Vec::new(),
+            shown: None,
+            moved_us: 0,
             since_us: 0,
             retry_after_ms: None,
             storm: None,

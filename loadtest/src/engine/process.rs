@@ -341,7 +341,11 @@ fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest 
         rooms.sort_unstable();
         rooms.into_iter().map(|(_, room)| room).collect()
     };
-    let logs = rooms.into_iter().zip(&shard.logs).map(|(room, log)| RoomLog { room, entries: log.take().into_entries() }).collect();
+    let log = |(room, log): (u32, &std::cell::RefCell<super::log::Log>)| {
+        let mut log = log.take();
+        RoomLog { room, shown: std::mem::take(&mut log.shown).into_entries(), entries: log.into_entries() }
+    };
+    let logs = rooms.into_iter().zip(&shard.logs).map(log).collect();
     let mut verified = shard.verified.take();
     verified.checked(Fault::Order, shard.deliveries.get());
     verified.checked(Fault::Agreement, shard.deliveries.get());

@@ -17,6 +17,8 @@ pub(crate) struct Replica {
     lengths: Vec<usize>,
     /// Why it cannot be compared any more.
     given_up: Option<&'static str>,
+    /// An event that is none by the rules.
+    unreadable: Option<String>,
     /// Users who are shown as present, and with how many sockets.
     present: BTreeMap<Uuid, u32>,
 }
@@ -38,7 +40,7 @@ impl Replica {
     /// The next event.
     pub(crate) fn push(&mut self, record: &[u8], whole: bool) {
         if !whole {
-            self.give_up("an event was not for this member");
+            self.give_up("an event was not for them");
         }
         if self.given_up.is_some() {
             return;
@@ -62,9 +64,12 @@ impl Replica {
         for length in &self.lengths {
             let Some((record, after)) = rest.split_at_checked(*length) else { break };
             rest = after;
-            let Ok(record) = EventRecord::<Event>::decode(record) else {
-                self.given_up = Some("an event could not be read");
-                break;
+            let record = match EventRecord::<Event>::decode(record) {
+                Ok(record) => record,
+                Err(error) => {
+                    self.unreadable.get_or_insert_with(|| format!("an event could not be read: {error}"));
+                    break;
+                }
             };
             let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
             Trip::evolve(&mut self.state, &meta, &record.ev);
@@ -73,17 +78,20 @@ impl Replica {
         self.lengths.clear();
     }
 
-    /// The state as the server would show it; `None` when it was given up.
+    /// The state as the server would show it, or why there is none.
     ///
     /// # Errors
-    /// The invariant that does not hold.
-    pub(crate) fn view(&mut self) -> Result<Option<Vec<u8>>, String> {
+    /// The invariant that does not hold, or that an event could not be read.
+    pub(crate) fn view(&mut self) -> Result<Result<Vec<u8>, &'static str>, String> {
         self.fold();
-        if self.given_up.is_some() {
-            return Ok(None);
+        if let Some(how) = &self.unreadable {
+            return Err(how.clone());
         }
-        Trip::validate(&self.state)?;
-        Ok(Some(Trip::view(&self.state, UserId(Uuid::nil()))))
+        if let Some(why) = self.given_up {
+            return Ok(Err(why));
+        }
+        Trip::validate(&self.state).map_err(|how| format!("it breaks an invariant: {how}"))?;
+        Ok(Ok(Trip::view(&self.state, UserId(Uuid::nil()))))
     }
 
     /// What `joined` says about presence.

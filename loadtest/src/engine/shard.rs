@@ -2,7 +2,7 @@
 
 use super::acts::{Author, Doing, choose_and_make};
 use super::clock::Clock;
-use super::harvest::{Fault, Verified};
+use super::harvest::Verified;
 use super::heard::Then;
 use super::job::Job;
 use super::log::Log;
@@ -107,6 +107,11 @@ impl Shard {
     /// Whether a member's persona reads what it is sent.
     pub(crate) fn reads(&self, member: &Member) -> bool {
         self.job.scenario.personas[usize::from(member.client.persona)].reads
+    }
+
+    /// How far the room is known to have come.
+    pub(crate) fn known(&self, room: u32) -> u64 {
+        self.common.tops[room as usize].load(Ordering::Relaxed)
     }
 
     /// The room has come so far.
@@ -218,7 +223,7 @@ impl Shard {
         };
         self.tally.borrow_mut().sent(due_us, now_us, true);
         if member.waiting.len() >= WAITING_MAX {
-            self.broken(Fault::Answers, member, &format!("{WAITING_MAX} commands are unanswered"));
+            self.verified.borrow_mut().slow.unsent += 1;
             return;
         }
         let base = base.then_some(member.seq);
@@ -292,7 +297,8 @@ impl Shard {
         let mut member = self.members[slot as usize].borrow_mut();
         member.failures += 1;
         if member.failures > ATTEMPTS_MAX {
-            self.broken(Fault::Membership, &member, &format!("it could not get in: {error:#}"));
+            // Sockets, ports, limits and tokens run out without a promise being broken: it is absent.
+            self.verified.borrow_mut().slow.says(format!("client {} could not get in: {error:#}", member.client.index));
         }
     }
 
@@ -376,24 +382,5 @@ impl Shard {
         tally.now.counters.bytes_sent += sent;
         let tick = std::mem::take(&mut tally.now);
         Tick { second, sockets: self.sockets.get(), ..tick }
-    }
-
-    /// Whether everything has come to rest: all in, nothing unanswered, everybody current, and shown as present.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.members.iter().all(|member| {
-            let member = member.borrow();
-            let room = member.client.room as usize;
-            match member.place {
-                // Who is yet to come in a later phase did not come.
-                Place::Before | Place::Gone => true,
-                Place::Out | Place::Asking | Place::Away => false,
-                Place::In => {
-                    let current = member.seq >= self.common.tops[room].load(Ordering::Relaxed);
-                    let expected = &self.job.rooms[room].expected;
-                    let present = expected.is_empty() || member.replica.as_ref().is_none_or(|replica| replica.shows(expected));
-                    current && member.is_answered() && present && !member.client.doomed
-                }
-            }
-        })
     }
 }

@@ -5,19 +5,43 @@ use super::member::Place;
 use super::shard::Shard;
 use super::socket::Opening;
 use crate::scenario::RoomKind;
-use crate::wire::{Body, Codec, Frame, Out, encode};
+use crate::wire::{Body, Codec, Frame, Out, encode, hash};
 use anyhow::{Context, bail};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 /// How long a fresh look at a room may take.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
-/// Pools at most that are looked at by each thread.
-const POOLS_MAX: usize = 500;
+/// Pools, and trips for their snapshots alone, at most that are looked at by each thread.
+const LOOKS_MAX: usize = 500;
+/// When nothing has come to a member, or to anybody in its room, for so long, nothing more will.
+const AT_REST_US: u64 = 10_000_000;
+
+/// Where a member is at the end.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    Current,
+    /// Events still come: it is slow, or the server is.
+    Behind,
+    /// It is at rest, and events are missing.
+    Lacks,
+    /// It got events that the room does not have.
+    Ahead,
+}
+
+const fn standing(seq: u64, top: u64, still_us: u64) -> Standing {
+    match (seq == top, seq > top) {
+        (true, _) => Standing::Current,
+        (_, true) => Standing::Ahead,
+        _ if still_us >= AT_REST_US => Standing::Lacks,
+        _ => Standing::Behind,
+    }
+}
 
 /// A pool as its owner sees it, as far as seats go.
 #[derive(Deserialize)]
@@ -44,8 +68,30 @@ struct PoolStage {
     stage: String,
 }
 
+impl Shard {
+    /// Whether everything has come to rest: all in, nothing unanswered, everybody current, and shown as present.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.members.iter().all(|member| {
+            let member = member.borrow();
+            let room = member.client.room as usize;
+            match member.place {
+                // Who is yet to come in a later phase did not come.
+                Place::Before | Place::Gone => true,
+                Place::Out | Place::Asking | Place::Away => false,
+                Place::In => {
+                    let current = member.seq >= self.common.tops[room].load(Ordering::Relaxed);
+                    let expected = &self.job.rooms[room].expected;
+                    let present = expected.is_empty() || member.replica.as_ref().is_none_or(|replica| replica.shows(expected));
+                    current && member.is_answered() && present && !member.client.doomed
+                }
+            }
+        })
+    }
+}
+
 /// Holds the members against each other and against the server's own position.
 pub(crate) fn members(shard: &Shard, tops: &[u64]) {
+    let now_us = shard.clock.now_us();
     for member in &shard.members {
         let mut member = member.borrow_mut();
         let room = member.client.room as usize;
@@ -72,11 +118,16 @@ pub(crate) fn members(shard: &Shard, tops: &[u64]) {
         if member.place == Place::In {
             shard.checked(Fault::Order, 1);
             let top = tops.get(room).copied().unwrap_or_default();
-            if member.seq != top {
-                shard.broken(Fault::Order, &member, &format!("it is at {} and the room at {top}", member.seq));
+            let still_us = now_us.saturating_sub(member.moved_us.max(log.rose_us));
+            match standing(member.seq, top, still_us) {
+                Standing::Current => {}
+                Standing::Behind => shard.verified.borrow_mut().slow.behind += 1,
+                Standing::Lacks | Standing::Ahead => {
+                    shard.broken(Fault::Order, &member, &format!("it is at rest at {} and the room at {top}", member.seq));
+                }
             }
         } else if member.joined {
-            shard.broken(Fault::Membership, &member, "it could not come back");
+            shard.verified.borrow_mut().slow.away += 1;
         }
         let expected = &shard.job.rooms[room].expected;
         if let Some(replica) = member.replica.as_ref().filter(|_| !expected.is_empty() && member.place == Place::In) {
@@ -89,19 +140,25 @@ pub(crate) fn members(shard: &Shard, tops: &[u64]) {
     }
 }
 
-/// Looks at rooms afresh, as their owners: at trips that have replicas, which must be equal, and at pools, which must not be oversold.
+/// Looks at rooms afresh, as their owners: at trips that have replicas, or members who were shown them as they are, which must be equal, and at
+/// pools, which must not be oversold.
 pub(crate) async fn rooms(shard: &Shard) {
     let mut trips: BTreeSet<u32> = BTreeSet::new();
     let mut pools: BTreeSet<u32> = BTreeSet::new();
+    let mut shown: BTreeSet<u32> = BTreeSet::new();
     for member in &shard.members {
         let member = member.borrow();
         if shard.job.rooms[member.client.room as usize].kind == RoomKind::Pool {
             pools.insert(member.client.room);
         } else if member.client.replica && member.place == Place::In {
             trips.insert(member.client.room);
+        } else if member.shown == Some(member.seq) && member.place == Place::In {
+            shown.insert(member.client.room);
         }
     }
-    for room in pools.into_iter().take(POOLS_MAX) {
+    let more: Vec<u32> = shown.difference(&trips).copied().take(LOOKS_MAX).collect();
+    trips.extend(more);
+    for room in pools.into_iter().take(LOOKS_MAX) {
         let checked = look(shard, room).await.and_then(|(_, state)| seats(&state));
         shard.checked(Fault::Seats, 1);
         if let Err(error) = checked {
@@ -110,7 +167,15 @@ pub(crate) async fn rooms(shard: &Shard) {
     }
     for room in trips {
         match look(shard, room).await {
-            Ok((seq, state)) => replicas(shard, room, seq, &state),
+            Ok((seq, state)) => {
+                replicas(shard, room, seq, &state);
+                let noted = shard.log_index.get(&room).map(|log| shard.logs[*log].borrow_mut().shown.note(seq, false, hash(&state)));
+                let broken = |how: &str| {
+                    let how = format!("room {}: {how}, one of them a newcomer at the end", shard.job.rooms[room as usize].id);
+                    shard.verified.borrow_mut().broken(Fault::Snapshots, how);
+                };
+                shard.compared(noted.unwrap_or(Ok(false)), broken);
+            }
             Err(error) => {
                 let how = format!("room {} could not be looked at: {error:#}", shard.job.rooms[room as usize].id);
                 shard.verified.borrow_mut().broken(Fault::Replicas, how);
@@ -131,17 +196,19 @@ fn seats(state: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn replicas(shard: &Shard, room: u32, seq: u64, state: &[u8]) {
+pub(super) fn replicas(shard: &Shard, room: u32, seq: u64, state: &[u8]) {
     for member in &shard.members {
         let mut member = member.borrow_mut();
-        if member.client.room != room || member.seq != seq {
+        if member.client.room != room {
             continue;
         }
+        let at = member.seq;
         let Some(replica) = &mut member.replica else { continue };
         let view = replica.view();
         match view {
-            Ok(None) => {}
-            Ok(Some(view)) => {
+            Ok(Err(why)) => shard.verified.borrow_mut().left_out(Fault::Replicas, &format!("gave up because {why}")),
+            Ok(Ok(_)) if at != seq => shard.verified.borrow_mut().left_out(Fault::Replicas, "were at another event than the room"),
+            Ok(Ok(view)) => {
                 shard.checked(Fault::Replicas, 1);
                 if view != state {
                     let how = format!(
@@ -152,7 +219,7 @@ fn replicas(shard: &Shard, room: u32, seq: u64, state: &[u8]) {
                     shard.broken(Fault::Replicas, &member, &how);
                 }
             }
-            Err(how) => shard.broken(Fault::Replicas, &member, &format!("its replica breaks an invariant: {how}")),
+            Err(how) => shard.broken(Fault::Replicas, &member, &format!("its replica: {how}")),
         }
     }
 }
@@ -186,4 +253,33 @@ async fn look(shard: &Shard, room: u32) -> anyhow::Result<(u64, Vec<u8>)> {
     })
     .await
     .context("no state came in time")?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_member_at_rest_that_lacks_events_is_not_merely_slow() {
+        assert_eq!(standing(7, 7, u64::MAX), Standing::Current);
+        assert_eq!(standing(6, 7, AT_REST_US - 1), Standing::Behind);
+        assert_eq!(standing(6, 7, AT_REST_US), Standing::Lacks);
+        assert_eq!(standing(8, 7, 0), Standing::Ahead);
+    }
+
+    /// Whether a pool of three seats may look so.
+    fn pool(taken: &[u8], claims: &[(&str, u8)]) -> bool {
+        let claims: Vec<_> = claims.iter().map(|(stage, seats)| json!({"seats": seats, "stage": {"stage": stage}})).collect();
+        seats(&rmp_serde::to_vec_named(&json!({"details": {"seats": 3}, "taken": taken, "claims": claims})).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn a_pool_that_is_oversold_is_noticed() {
+        assert!(pool(&[3, 2], &[("confirmed", 2), ("held", 1), ("waiting", 4)]));
+        assert!(!pool(&[3, 4], &[]));
+        assert!(!pool(&[3], &[("confirmed", 2), ("offered", 1), ("held", 1)]));
+        assert!(seats(&rmp_serde::to_vec_named(&json!({"taken": []})).unwrap()).is_err());
+        assert!(seats(b"nonsense").is_err());
+    }
 }

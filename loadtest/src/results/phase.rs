@@ -62,6 +62,8 @@ pub struct Counters {
     pub resyncs: u64,
     /// Sockets that the server closed.
     pub closes: u64,
+    /// Of these, those that were said to be for reading too slowly.
+    pub closed_slow: u64,
     /// Bytes that the clients wrote, frames included.
     pub bytes_sent: u64,
     /// Bytes that the clients read, frames included.
@@ -114,7 +116,20 @@ pub struct Second {
 impl Counters {
     /// Adds what another phase or worker counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { commands, acks, rejections, deliveries, presence, joins, resumes, resyncs, closes, bytes_sent, bytes_received } = other;
+        let Self {
+            commands,
+            acks,
+            rejections,
+            deliveries,
+            presence,
+            joins,
+            resumes,
+            resyncs,
+            closes,
+            closed_slow,
+            bytes_sent,
+            bytes_received,
+        } = other;
         for (mine, theirs) in [
             (&mut self.commands, commands),
             (&mut self.acks, acks),
@@ -125,6 +140,7 @@ impl Counters {
             (&mut self.resumes, resumes),
             (&mut self.resyncs, resyncs),
             (&mut self.closes, closes),
+            (&mut self.closed_slow, closed_slow),
             (&mut self.bytes_sent, bytes_sent),
             (&mut self.bytes_received, bytes_received),
         ] {

@@ -42,6 +42,7 @@ pub(crate) fn run(low_us: u64) -> RunResult {
                 violations: 2,
                 examples: vec!["<room 3> member 7: event 9 came after 7".into()],
                 skipped: None,
+                left_out: "2 gave up because they were sent a snapshot".into(),
             },
             Check {
                 name: "journal".into(),
@@ -91,6 +92,7 @@ fn phase(name: &str, measured: bool, low_us: u64) -> Phase {
             resumes: 20,
             resyncs: 3,
             closes: 1,
+            closed_slow: 1,
             bytes_sent: 400_000,
             bytes_received: 5_000_000,
         },

@@ -1,12 +1,15 @@
 //! What the clients saw, held against what the server has stored, which its log tells over REST.
 
-use crate::engine::{Fault, Harvest, Job};
+mod seats;
+
+use crate::engine::{Fault, Harvest, Job, twice};
 use crate::rest::Logged;
 use crate::scenario::RoomKind;
 use crate::target::Target;
 use crate::wire::{client_index, is_of_run};
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use std::collections::BTreeMap;
 use tripsync_loadtest::results::ServerKind;
 
 /// Rooms that are asked about at once.
@@ -58,6 +61,12 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
     }
     let found: Vec<(u32, Vec<Logged>)> =
         stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await.context("the history could not be read")?;
+    // Whose command each event is, as members got it; the history knows what they did not get.
+    let mut authors: BTreeMap<u32, BTreeMap<u64, (u32, u64)>> = BTreeMap::new();
+    for log in &harvest.logs {
+        let known = (1..).zip(&log.entries).filter(|(_, entry)| entry.client > 0);
+        authors.insert(log.room, known.map(|(seq, entry)| (seq, (entry.client, entry.n))).collect());
+    }
     for (room, history) in found {
         let about = &job.rooms[room as usize];
         let Some(log) = harvest.logs.iter().find(|log| log.room == room) else { continue };
@@ -65,11 +74,14 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
         let mut missing: Vec<bool> = log.entries.iter().map(|entry| entry.client > 0).collect();
         for logged in &history {
             let Some(index) = logged.seq.checked_sub(1).and_then(|index| usize::try_from(index).ok()) else { continue };
+            let stored = logged.client.filter(|client| is_of_run(client.as_u128(), job.run)).zip(logged.n);
+            let stored = stored.map(|(client, n)| (client_index(client.as_u128()) + 1, n));
+            if let Some(stored) = stored {
+                authors.entry(room).or_default().entry(logged.seq).or_insert(stored);
+            }
             // Members who came later got a snapshot instead; that they have come as far as the room is checked elsewhere.
             let Some(entry) = log.entries.get(index) else { continue };
             missing[index] = false;
-            let stored = logged.client.filter(|client| is_of_run(client.as_u128(), job.run)).zip(logged.n);
-            let stored = stored.map(|(client, n)| (client_index(client.as_u128()) + 1, n));
             // A pool's log names the command of an event only to those whom it concerns.
             let told = stored.is_some() || about.kind == RoomKind::Trip;
             if entry.client > 0 && told && stored != Some((entry.client, entry.n)) {
@@ -85,6 +97,21 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
         for problem in problems {
             harvest.verified.broken(Fault::Durability, problem);
         }
+        if about.kind == RoomKind::Pool {
+            let (moments, oversold) = seats::judge(history.iter().rev().map(|logged| (logged.seq, &logged.event)));
+            harvest.verified.checked(Fault::Seats, moments);
+            for how in oversold {
+                harvest.verified.broken(Fault::Seats, format!("pool {}: {how}", about.id));
+            }
+        }
+    }
+    for (room, authors) in authors {
+        let about = &job.rooms[room as usize];
+        let authors = authors.into_iter().map(|(seq, author)| (seq, Some(author)));
+        for ((client, n), before, again) in twice(authors, about.kind == RoomKind::Pool) {
+            let how = format!("room {}: command {n} of client {} was applied twice, at {before} and at {again}", about.id, client - 1);
+            harvest.verified.broken(Fault::Answers, how);
+        }
     }
     Ok(())
 }
@@ -93,7 +120,11 @@ async fn history(target: &Target, token: &str, kind: RoomKind, room: uuid::Uuid)
     let mut all = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let (page, next) = target.rest.log(token, collection(kind), room, PAGE, cursor.as_deref()).await?;
+        let (mut page, next) = target.rest.log(token, collection(kind), room, PAGE, cursor.as_deref()).await?;
+        if kind == RoomKind::Trip {
+            // Only whose they are is of interest, and there are many.
+            page.iter_mut().for_each(|logged| logged.event = serde_json::Value::Null);
+        }
         all.extend(page);
         if next.is_none() {
             return Ok(all);

@@ -51,11 +51,12 @@ pub(super) fn result(
     target: &Target,
     options: &Options,
     job: &Job,
-    harvest: Harvest,
+    mut harvest: Harvest,
     samples: &Samples,
     series: Vec<Second>,
     sizes: &Sizes,
 ) -> RunResult {
+    harvest.unanswered += harvest.verified.slow.unsent;
     let phases = phases(scenario, job, &harvest, samples, sizes);
     let mut result = RunResult {
         started_at: Timestamp::from_ms(i64::try_from(job.run / 1_000).unwrap_or_default()).to_string(),
@@ -178,7 +179,7 @@ fn memory(figures: &mut Metrics, sizes: &Sizes, sockets: u64, rooms: u64, end: S
 
 /// Every promise that was looked at.
 fn checks(harvest: &Harvest, kind: ServerKind) -> Vec<Check> {
-    const ALL: [(Fault, &str, &str); 9] = [
+    const ALL: [(Fault, &str, &str); 10] = [
         (Fault::Order, "order", "every member gets every event once, in order, without a gap, and ends where the room is (deliveries)"),
         (Fault::Agreement, "agreement", "all members get the same bytes for the same event (deliveries)"),
         (Fault::Answers, "answers", "each sending is answered at most once, each command is applied once (commands)"),
@@ -188,20 +189,27 @@ fn checks(harvest: &Harvest, kind: ServerKind) -> Vec<Check> {
             "an acknowledged command is the event at its seq, for members and in the stored history (commands, events)",
         ),
         (Fault::Replicas, "replicas", "a replica built by the rules from the first event on equals what a newcomer is shown (replicas)"),
-        (Fault::Seats, "seats", "no pool has more seats taken than it has (pools)"),
+        (
+            Fault::Snapshots,
+            "snapshots",
+            "who is shown a trip at the same event is shown the same, newcomers at the end included (snapshots)",
+        ),
+        (Fault::Seats, "seats", "no pool has more seats taken than it has, at the end and after every event (pools, events)"),
         (Fault::Presence, "presence", "at the end exactly those who are there are shown as present, with all their sockets (replicas)"),
         (Fault::Membership, "membership", "who is removed is told and gets nothing more; nobody else is (members)"),
         (Fault::Frames, "frames", "every frame can be read, and none of the client's is refused as nonsense (frames)"),
     ];
     let skips = |fault| match (kind, fault) {
-        (ServerKind::Floor, Fault::Replicas | Fault::Presence | Fault::Seats | Fault::Membership) => {
+        (ServerKind::Floor, Fault::Replicas | Fault::Snapshots | Fault::Presence | Fault::Seats | Fault::Membership) => {
             Some("the floor has no rules, presence or history".to_owned())
         }
         _ => None,
     };
     let check = |(fault, name, promise): (Fault, &str, &str)| {
         let count = harvest.verified.of.get(&fault).cloned().unwrap_or_default();
-        let skipped = skips(fault).or_else(|| (count.checked + count.violations == 0).then(|| "nothing of the sort happened".to_owned()));
+        let left_out = count.left_out.iter().map(|(why, count)| format!("{count} {why}")).collect::<Vec<_>>().join("; ");
+        let nothing = if left_out.is_empty() { "nothing of the sort happened" } else { &left_out };
+        let skipped = skips(fault).or_else(|| (count.checked + count.violations == 0).then(|| nothing.to_owned()));
         Check {
             name: name.to_owned(),
             promise: promise.to_owned(),
@@ -209,6 +217,7 @@ fn checks(harvest: &Harvest, kind: ServerKind) -> Vec<Check> {
             violations: count.violations,
             examples: count.examples,
             skipped: skipped.filter(|_| count.violations == 0),
+            left_out,
         }
     };
     ALL.into_iter().map(check).collect()
@@ -242,13 +251,21 @@ fn outcome(scenario: &Scenario, result: &RunResult, harvest: &Harvest, metrics: 
             share * 100.0
         ));
     }
+    let slow = &harvest.verified.slow;
     if harvest.unanswered > 0 {
         codes.push(Verdict::ThresholdMissed);
         reasons.push(format!("{} commands had no answer {:?} after the end", harvest.unanswered, scenario.limits.drain));
     }
     if harvest.absent > 0 {
         codes.push(Verdict::ThresholdMissed);
-        reasons.push(format!("{} clients never got in", harvest.absent));
+        let such = slow.examples.first().map_or_else(String::new, |example| format!(", such as: {example}"));
+        reasons.push(format!("{} clients never got in{such}", harvest.absent));
+    }
+    for (count, how) in [(slow.away, "had not come back"), (slow.behind, "were still getting events")] {
+        if count > 0 {
+            codes.push(Verdict::ThresholdMissed);
+            reasons.push(format!("{count} clients {how} {:?} after the end", scenario.limits.drain));
+        }
     }
     for threshold in result.thresholds.iter().filter(|threshold| !threshold.met) {
         codes.push(Verdict::ThresholdMissed);

@@ -1,6 +1,7 @@
 //! Every scenario that comes with the tool, smaller: it runs, ends with a verdict, and the verdict notices a server that is broken on purpose.
 
 use super::load;
+use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
 /// So small that a build without optimisation on a busy machine keeps up.
@@ -56,4 +57,47 @@ async fn a_gap_after_coming_back_is_noticed_in_a_storm() {
     let (code, broken) = small("reconnect-storm", &["--per-second", "60"], Some("ResumeSkips")).await;
     assert_eq!(code, Some(3), "{broken:?}");
     assert!(broken.iter().any(|check| check == "order"), "{broken:?}");
+}
+
+/// Authors who get JSON are believed as others are.
+#[tokio::test]
+async fn authors_who_speak_json() {
+    assert_eq!(small("fan-out", &["--per-second", "60", "--codec", "json"], None).await, (Some(0), vec![]));
+}
+
+/// Sockets drop while commands are on their way; who comes back sends them again.
+const SENT_AGAIN: &str = r#"
+name = "sent-again"
+about = "Everybody writes, drops and comes back, again and again."
+[[rooms]]
+count = 3
+[[personas]]
+name = "author"
+per_room = 10
+churn = { every = "200ms", away = "20ms" }
+does = [{ mix = { chat = 1 }, every = "50ms", pace = "poisson" }]
+[[phases]]
+name = "drops"
+length = "3s"
+measured = true
+[limits]
+lag_p99_ms = 20000
+busy_share = 2
+"#;
+
+/// No answer tells of it: the first was lost with its socket.
+#[tokio::test]
+async fn a_command_that_is_applied_again_after_coming_back_is_noticed() {
+    for (sabotage, code) in [(None, 0), (Some("NoDedupe"), 3)] {
+        let ran = spawn_blocking(move || {
+            let folder = TempDir::new().unwrap();
+            let file = folder.path().join("sent-again.toml");
+            std::fs::write(&file, SENT_AGAIN).unwrap();
+            load(&["run", file.to_str().unwrap()], sabotage)
+        });
+        let ran = ran.await.unwrap();
+        assert_eq!(ran.code(), Some(code), "{sabotage:?}: {}", ran.said());
+        let twice = ran.said().contains("was applied twice, at");
+        assert_eq!(twice, sabotage.is_some(), "{sabotage:?}: {}", ran.said());
+    }
 }
