@@ -166,6 +166,6 @@ mod tests {
     fn what_is_asked_for_is_shown() {
         let figure = &FIGURES[1];
         assert!(is_shown(figure, "delivery_p99_ms   2.1  (median 2.0, 1.9 to 2.3)"));
-        assert!(is_shown(figure, "server_cpu_s_per_million_deliveries / floor  3.1") && !is_shown(figure, "lag_p99_ms  1"));
+        assert!(is_shown(figure, "server_cpu_s_per_million_deliveries / floor  3.1") && !is_shown(figure, "lag_p99_ms / floor  1"));
     }
 }

@@ -101,3 +101,11 @@ async fn a_command_that_is_applied_again_after_coming_back_is_noticed() {
         assert_eq!(twice, sabotage.is_some(), "{sabotage:?}: {}", ran.said());
     }
 }
+
+/// The bare server promises less; what it does promise it holds, so that the figures against it count.
+#[tokio::test]
+async fn the_floor_is_a_measure() {
+    for (name, more) in [("fan-out", &["--versus-floor", "--per-second", "60"][..]), ("join-storm", &["--versus-floor"])] {
+        assert_eq!(small(name, more, None).await, (Some(0), vec![]), "{name}");
+    }
+}
