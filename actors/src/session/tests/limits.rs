@@ -2,7 +2,7 @@ use super::fake::{NOW_MS, Stage, Told, room};
 use crate::session::Due;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, advance, sleep_until};
 use tripsync_domain::{CommandNumber, ErrorCode, Timestamp};
 
 fn codes(said: &[Value]) -> Vec<&str> {
@@ -21,7 +21,7 @@ async fn commands_beyond_the_rate_are_rejected_with_a_hint_that_holds() {
     }
     let said = stage.heard();
     assert_eq!(codes(&said), ["rate_limited"]);
-    sleep(Duration::from_millis(said[0]["retry_after_ms"].as_u64().unwrap())).await;
+    advance(Duration::from_millis(said[0]["retry_after_ms"].as_u64().unwrap())).await;
     stage.op(room(1), CommandNumber(101), &json!({}));
     assert_eq!(trip.next().await, Told::Op(101, 0));
 }
@@ -32,7 +32,7 @@ async fn unanswered_commands_are_bounded() {
     let mut trip = stage.joined(room(1)).await;
     for n in 1..=257 {
         stage.op(room(1), CommandNumber(n), &json!({}));
-        sleep(Duration::from_millis(21)).await;
+        advance(Duration::from_millis(21)).await;
     }
     for n in 1..=256 {
         assert_eq!(trip.next().await, Told::Op(n, 0));
@@ -66,7 +66,7 @@ async fn nonsense_is_answered_and_ends_the_session_when_it_does_not_stop() {
     let mut stage = Stage::new();
     for _ in 0..100 {
         stage.send(&json!({"t": "join"})).unwrap();
-        sleep(Duration::from_secs(4)).await;
+        advance(Duration::from_secs(4)).await;
     }
 }
 
@@ -96,12 +96,12 @@ async fn silence_is_pinged_and_then_ends_the_session() {
 #[tokio::test(start_paused = true)]
 async fn a_token_runs_out_unless_renewed() {
     let mut stage = Stage::new();
-    sleep(Duration::from_secs(899)).await;
+    advance(Duration::from_secs(899)).await;
     stage.session.heard();
     stage.send(&json!({"t": "auth", "token": "good"})).unwrap();
     stage.work().await.unwrap();
     assert_eq!(stage.heard(), [json!({"t": "auth_ok", "expires_at": Timestamp::from_ms(NOW_MS + 900_000)})]);
-    sleep(Duration::from_secs(899)).await;
+    advance(Duration::from_secs(899)).await;
     stage.session.heard();
     for token in ["bad", "other"] {
         stage.send(&json!({"t": "auth", "token": token})).unwrap();
@@ -109,7 +109,7 @@ async fn a_token_runs_out_unless_renewed() {
     }
     assert_eq!(codes(&stage.heard()), ["unauthorized", "forbidden"]);
     assert_eq!(stage.session.tick(), Due::Nothing);
-    sleep(Duration::from_secs(1)).await;
+    advance(Duration::from_secs(1)).await;
     let Due::End(ending) = stage.session.tick() else { panic!("the token still holds") };
     assert_eq!(ending.code, ErrorCode::TokenExpired);
 }
