@@ -5,6 +5,7 @@
 //! an event leaves before it is durable) and exactly-once by `(user, client, n)`. Deliberately does not know: HTTP, sockets, SQL.
 //! What it needs of the world are the interfaces in [`ports`], implemented at the edge.
 
+pub mod cluster;
 pub mod config;
 pub mod engine;
 pub mod frame;
