@@ -5,7 +5,255 @@
 //! carry what the owner's room let out, in its order, and give up when a message is missing. Deliberately does not know Redis.
 
 mod config;
+mod desk;
+mod link;
+mod outgoing;
 mod ports;
+pub(crate) mod relay;
+mod tenure;
+mod wire;
 
 pub use config::ClusterConfig;
+pub(crate) use desk::Receipt;
+pub use link::{RelayLink, Remote};
+pub(crate) use link::{fan, presence};
 pub use ports::{Bus, BusError, LeaseError, Leases};
+pub(crate) use wire::Record;
+
+use crate::engine::{Engine, WeakEngine};
+use crate::frame::Frame;
+use crate::ports::Notifier;
+use crate::room::RoomMsg;
+use crate::room::message::Own;
+use desk::Desk;
+use outgoing::Outgoing;
+use parking_lot::Mutex;
+use ractor::ActorRef;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use tenure::Tenure;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tripsync_domain::{ErrorCode, NodeId, Rejection, RoomId, UserId};
+use wire::{RelayId, Up, Word};
+
+/// Relays whose desks have ended and whose late words are passed over.
+const ENDED_MAX: usize = 4_096;
+
+/// What a node needs to be one of several.
+#[derive(Clone)]
+pub struct ClusterPorts {
+    /// Who owns which room.
+    pub leases: Arc<dyn Leases>,
+    /// The way to other nodes.
+    pub bus: Arc<dyn Bus>,
+    /// Bounds and times.
+    pub config: ClusterConfig,
+}
+
+/// How this node stands in its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether its lease can be relied on now. Without it rooms go on here as long as the journal confirms them; none is claimed.
+    pub holds_lease: bool,
+    /// The living nodes that it knows of, itself included.
+    pub nodes: usize,
+}
+
+/// This node among the others.
+pub(crate) struct Cluster {
+    pub(crate) node: NodeId,
+    pub(crate) config: ClusterConfig,
+    pub(crate) tenure: Tenure,
+    pub(crate) out: Arc<Outgoing>,
+    leases: Arc<dyn Leases>,
+    bus: Arc<dyn Bus>,
+    /// Relays of this node, with the owners.
+    relays: Mutex<BTreeMap<RelayId, (NodeId, ActorRef<RoomMsg>)>>,
+    desks: Mutex<Desks>,
+}
+
+#[derive(Default)]
+struct Desks {
+    open: BTreeMap<RelayId, mpsc::Sender<(u64, Up)>>,
+    ended: VecDeque<RelayId>,
+}
+
+/// Whose a room is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    Ours,
+    Of(NodeId),
+}
+
+impl Cluster {
+    pub(crate) fn new(node: NodeId, ports: ClusterPorts) -> Arc<Self> {
+        let ClusterPorts { leases, bus, config } = ports;
+        let out = Outgoing::new(node, Arc::clone(&bus), config.clone());
+        let (relays, desks) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { node, config, tenure: Tenure::default(), out, leases, bus, relays, desks })
+    }
+
+    /// Keeps the lease and listens, until the engine is gone.
+    pub(crate) fn start(self: &Arc<Self>, engine: &Engine) {
+        tokio::spawn(Arc::clone(self).keep(engine.downgrade()));
+        tokio::spawn(Arc::clone(self).listen(engine.downgrade()));
+    }
+
+    /// How this node stands.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing { holds_lease: self.tenure.holds(), nodes: self.tenure.nodes().len() }
+    }
+
+    /// Claims a room, or learns whose it is.
+    pub(crate) async fn claim(&self, room: RoomId) -> Result<Claimed, Rejection> {
+        match timeout(self.config.lease_ttl, self.leases.claim(room, self.node)).await {
+            Ok(Ok(Some(owner))) if owner == self.node => Ok(Claimed::Ours),
+            Ok(Ok(Some(owner))) => Ok(Claimed::Of(owner)),
+            Ok(Ok(None)) => Err(no_lease()),
+            Ok(Err(error)) => {
+                tracing::debug!(room.id = %room, error = %crate::error_chain(&error), "a room could not be claimed");
+                Err(no_lease())
+            }
+            Err(_) => Err(no_lease()),
+        }
+    }
+
+    /// Gives a room up, so that others need not wait for the end of the lease.
+    pub(crate) async fn release(&self, room: RoomId) {
+        if !matches!(timeout(self.config.lease_ttl, self.leases.release(room, self.node)).await, Ok(Ok(()))) {
+            tracing::debug!(room.id = %room, "a room could not be given up; it can be had when the lease ends");
+        }
+    }
+
+    /// Ends the lease.
+    pub(crate) async fn resign(&self) {
+        if !matches!(timeout(self.config.lease_ttl, self.leases.resign(self.node)).await, Ok(Ok(()))) {
+            tracing::warn!("the lease could not be ended; it runs out");
+        }
+    }
+
+    pub(crate) fn relay_started(&self, relay: RelayId, owner: NodeId, actor: &ActorRef<RoomMsg>) {
+        self.relays.lock().insert(relay, (owner, actor.clone()));
+    }
+
+    pub(crate) fn relay_ended(&self, relay: RelayId) {
+        self.relays.lock().remove(&relay);
+    }
+
+    pub(crate) fn desk_ended(&self, relay: RelayId) {
+        let mut desks = self.desks.lock();
+        desks.open.remove(&relay);
+        desks.ended.push_back(relay);
+        if desks.ended.len() > ENDED_MAX {
+            desks.ended.pop_front();
+        }
+    }
+
+    async fn keep(self: Arc<Self>, engine: WeakEngine) {
+        let mut ticks = interval(self.config.renew_every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was_renewed = false;
+        loop {
+            ticks.tick().await;
+            let Some(engine) = engine.upgrade().filter(|engine| !engine.is_drained()) else { return };
+            let sent = Instant::now();
+            match timeout(self.config.lease_ttl, self.leases.renew(self.node, self.config.lease_ttl)).await {
+                Ok(Ok(unbroken)) => {
+                    self.tenure.renewed(sent, unbroken, &self.config);
+                    if !unbroken && was_renewed {
+                        metrics::counter!("tripsync_lease_lapses_total").increment(1);
+                        tracing::warn!("the lease had lapsed: every room makes sure that it is still here");
+                        engine.tell_all(|| Own::Doubt);
+                    }
+                    was_renewed = true;
+                }
+                Ok(Err(error)) => tracing::warn!(error = %crate::error_chain(&error), "the lease could not be renewed"),
+                Err(_) => tracing::warn!("the lease could not be renewed in time"),
+            }
+            if let Ok(Ok(nodes)) = timeout(self.config.renew_every, self.leases.nodes()).await {
+                self.tenure.saw(nodes.into_iter().collect());
+                self.end_relays_of_the_dead();
+            }
+            let standing = self.standing();
+            metrics::gauge!("tripsync_lease_held").set(if standing.holds_lease { 1.0 } else { 0.0 });
+            metrics::gauge!("tripsync_cluster_nodes").set(f64::from(u32::try_from(standing.nodes).unwrap_or(u32::MAX)));
+        }
+    }
+
+    fn end_relays_of_the_dead(&self) {
+        let nodes = self.tenure.nodes();
+        for (_, relay) in self.relays.lock().values().filter(|(owner, _)| !nodes.contains(owner)) {
+            // One that ends already needs no word.
+            let _ = relay.cast(RoomMsg::Own(Own::OwnerGone));
+        }
+    }
+
+    async fn listen(self: Arc<Self>, engine: WeakEngine) {
+        while let Some(message) = self.bus.receive().await {
+            let Some(engine) = engine.upgrade() else { return };
+            let Some((from, words)) = wire::read(&message) else { continue };
+            if from == self.node {
+                continue;
+            }
+            for word in words {
+                self.take(&engine, from, word);
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, engine: &Engine, from: NodeId, word: Word) {
+        match word {
+            Word::Down { relay, n, down } => {
+                let relays = self.relays.lock();
+                if let Some((_, actor)) = relays.get(&relay).filter(|(owner, _)| *owner == from) {
+                    let _ = actor.cast(RoomMsg::Own(Own::Down { n, down }));
+                }
+            }
+            Word::Up { relay, room, n, up } => self.at_desk(engine, (from, relay, room), n, *up),
+            Word::Notice { user, frame } => engine.notifier_here().notice(user, &Frame::new(frame)),
+        }
+    }
+
+    fn at_desk(self: &Arc<Self>, engine: &Engine, (from, relay, room): (NodeId, RelayId, RoomId), n: u64, up: Up) {
+        let mut desks = self.desks.lock();
+        if let Some(desk) = desks.open.get(&relay) {
+            if desk.try_send((n, up)).is_err() {
+                metrics::counter!("tripsync_cluster_messages_dropped_total", "reason" => "desk_full").increment(1);
+            }
+            return;
+        }
+        if matches!(up, Up::Bye) {
+            return;
+        }
+        let link = RelayLink::new(relay, from, Arc::clone(&self.out));
+        if n != 1 || desks.ended.contains(&relay) {
+            // The first word is missing, or this is a late one.
+            link.push(&wire::Down::Gone { rejection: None });
+            return;
+        }
+        let (sender, inbox) = mpsc::channel(desk::INBOX_MAX);
+        // The channel is new and empty.
+        let _ = sender.try_send((n, up));
+        desks.open.insert(relay, sender);
+        drop(desks);
+        tokio::spawn(Desk::new(Arc::clone(self), engine.clone(), room, link).run(inbox));
+    }
+}
+
+/// Reaches a user's sockets on every node.
+pub(crate) struct Everywhere {
+    pub(crate) here: Arc<dyn Notifier>,
+    pub(crate) cluster: Arc<Cluster>,
+}
+
+impl Notifier for Everywhere {
+    fn notice(&self, user: UserId, frame: &Frame) {
+        self.here.notice(user, frame);
+        self.cluster.out.send_all(&Word::Notice { user, frame: wire::packed(frame) }.encode());
+    }
+}
+
+fn no_lease() -> Rejection {
+    Rejection::new(ErrorCode::Retry, "this node cannot show which node owns the room now").retry_after_ms(500)
+}

@@ -6,20 +6,22 @@ mod reserved;
 mod room_ref;
 mod supervisor;
 
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, Where};
 pub use reserved::Reserved;
 #[cfg(test)]
 pub(crate) use room_ref::KindInfo;
 pub use room_ref::{Gone, Needs, ParsedFor, Ready, RoomRef};
 
+use crate::cluster::{Cluster, ClusterPorts, Everywhere, Standing};
 use crate::config::EngineConfig;
 use crate::lane::Lanes;
 use crate::ports::{Clock, Directory, Journal, JournalError, Notifier, Reservation};
+use crate::room::message::Own;
 use crate::room::{From, Op, Outcome, Read, RoomMsg, RoomView};
 use crate::sabotage::Sabotage;
-use ractor::{Actor, ActorRef};
+use ractor::{Actor, ActorRef, ActorStatus};
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use supervisor::Supervisor;
 use tokio::sync::oneshot;
@@ -43,6 +45,8 @@ pub struct Ports {
     pub notifier: Arc<dyn Notifier>,
     /// Fresh random bits for ids; UUIDv7 in production, seeded in simulations.
     pub ids: Arc<dyn Fn() -> uuid::Uuid + Send + Sync>,
+    /// The other nodes; `None` for a node that is alone.
+    pub cluster: Option<ClusterPorts>,
 }
 
 /// What rooms share.
@@ -50,13 +54,16 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Arc<dyn Directory>,
+    /// Users' sockets on every node, and on this one.
     pub(crate) notifier: Arc<dyn Notifier>,
+    here: Arc<dyn Notifier>,
     ids: Arc<dyn Fn() -> uuid::Uuid + Send + Sync>,
     pub(crate) node: NodeId,
     pub(crate) config: EngineConfig,
     pub(crate) lanes: Lanes,
     pub(crate) registry: Registry,
     pub(crate) sabotage: Sabotage,
+    pub(crate) cluster: Option<Arc<Cluster>>,
 }
 
 impl Shared {
@@ -70,6 +77,18 @@ impl Shared {
 pub struct Engine {
     shared: Arc<Shared>,
     supervisor: ActorRef<supervisor::Nothing>,
+}
+
+/// An engine that this does not keep.
+pub(crate) struct WeakEngine {
+    shared: Weak<Shared>,
+    supervisor: ActorRef<supervisor::Nothing>,
+}
+
+impl WeakEngine {
+    pub(crate) fn upgrade(&self) -> Option<Engine> {
+        self.shared.upgrade().map(|shared| Engine { shared, supervisor: self.supervisor.clone() })
+    }
 }
 
 /// How a command of a surface without a session is to be taken.
@@ -112,15 +131,53 @@ impl Engine {
     }
 
     async fn launch(ports: Ports, kinds: Kinds, config: EngineConfig, sabotage: Sabotage) -> Result<Self, ractor::SpawnErr> {
-        let Ports { journal, clock, directory, notifier, ids } = ports;
+        let Ports { journal, clock, directory, notifier: here, ids, cluster } = ports;
         let lanes = Lanes::start(&journal, &config);
         let node = NodeId(ids());
         let registry = Registry::new(kinds, &config);
-        let shared = Arc::new(Shared { journal, clock, directory, notifier, ids, node, config, lanes, registry, sabotage });
+        let cluster = cluster.map(|ports| Cluster::new(node, ports));
+        let notifier: Arc<dyn Notifier> = match &cluster {
+            Some(cluster) => Arc::new(Everywhere { here: Arc::clone(&here), cluster: Arc::clone(cluster) }),
+            None => Arc::clone(&here),
+        };
+        let shared = Arc::new(Shared { journal, clock, directory, notifier, here, ids, node, config, lanes, registry, sabotage, cluster });
         let (supervisor, _) = Actor::spawn(None, Supervisor, Arc::clone(&shared)).await?;
         let engine = Self { shared, supervisor };
+        if let Some(cluster) = &engine.shared.cluster {
+            cluster.start(&engine);
+        }
         lookout::start(&engine);
         Ok(engine)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakEngine {
+        WeakEngine { shared: Arc::downgrade(&self.shared), supervisor: self.supervisor.clone() }
+    }
+
+    /// Whether the engine has ended.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.supervisor.get_status() >= ActorStatus::Stopping
+    }
+
+    /// Tells every room in memory something of its own affairs.
+    pub(crate) fn tell_all(&self, what: impl Fn() -> Own) {
+        self.shared.registry.tell_all(what);
+    }
+
+    /// Users' sockets on this node.
+    pub(crate) fn notifier_here(&self) -> &dyn Notifier {
+        &*self.shared.here
+    }
+
+    /// How this node stands in its cluster; `None` for one that is alone.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.shared.cluster.as_ref().map(|cluster| cluster.standing())
+    }
+
+    /// A room that this node owns, claimed and started if need be.
+    pub(crate) async fn room_here(&self, room: RoomId) -> Result<RoomRef, Rejection> {
+        registry::room(&self.shared, &self.supervisor, room, Where::Here).await
     }
 
     /// User accounts.
@@ -159,7 +216,7 @@ impl Engine {
     /// `not_found`; `retry` while the journal is away; `room_unavailable` while a failing room rests; `restarting` while the
     /// engine drains.
     pub async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection> {
-        registry::room(&self.shared, &self.supervisor, room).await
+        registry::room(&self.shared, &self.supervisor, room, Where::Anywhere).await
     }
 
     /// The same for a room that may be the user's own, which is made when it is asked for first.
@@ -230,7 +287,7 @@ impl Engine {
             let ready = self.prepare(room, author.user, &needs).await?;
             let (reply, answer) = oneshot::channel();
             let from = From::Caller { author: author.clone(), reply };
-            let op = Op { from, id, command, base, if_match, origin, ready, permits };
+            let op = Op { from, id, command, base, if_match, origin, ready, permits, receipt: None };
             if address.tell(RoomMsg::Op(op)).is_err() {
                 continue;
             }
@@ -314,6 +371,9 @@ impl Engine {
     /// ended within the limit; what did not is restored from the journal later.
     pub async fn drain(&self, limit: Duration) -> bool {
         let done = self.shared.registry.drain(limit).await;
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.resign().await;
+        }
         self.supervisor.stop(None);
         done
     }

@@ -20,6 +20,7 @@ mod sim;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use cluster::ClusterPorts;
 pub use config::EngineConfig;
 pub use engine::{Engine, Kinds, Ports, RoomRef};
 pub use frame::{Frame, frame_of};

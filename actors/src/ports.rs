@@ -49,6 +49,13 @@ pub trait Journal: Send + Sync + 'static {
     /// [`JournalError::Unavailable`].
     async fn open(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, JournalError>;
 
+    /// The room's epoch, without becoming its owner: whoever has it owns the room at a moment between the call and the answer. `None`:
+    /// there is no such room.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`].
+    async fn epoch(&self, room: RoomId) -> Result<Option<Epoch>, JournalError>;
+
     /// Appends for several rooms at once, durably: when this returns `Ok`, every entry that says `Ok` survives a crash of the
     /// process, the database and the operating system. An entry is all or nothing, with its projections; one that is refused does
     /// not fail the others. The result has one entry per append, in order.
@@ -251,6 +258,11 @@ pub trait SessionSink: Send + Sync + 'static {
 
     /// The session is not in the room any more: it may forget the room, or has to join it again. Called once per join.
     fn detached(&self, room: RoomId, why: Detached);
+
+    /// For a session on another node: the way there.
+    fn remote(&self) -> Option<crate::cluster::Remote<'_>> {
+        None
+    }
 }
 
 /// Reaches a user's sockets, in whatever room they are or in none.

@@ -13,12 +13,15 @@ mod members;
 pub mod message;
 mod ops;
 mod presence;
+mod proof;
 mod release;
 mod reload;
 mod time;
 mod visit;
 
 pub(crate) use load::caught;
+pub(crate) use log::Recent;
+pub(crate) use members::{Answers, Members};
 pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomView, SessionInfo};
 
 use crate::engine::Shared;
@@ -27,9 +30,9 @@ use crate::room::clients::Clients;
 use crate::room::gate::{Asker, Gate, Output};
 use crate::room::load::{Loaded, SNAPSHOT_VERSION, load};
 use crate::room::log::Log;
-use crate::room::members::Members;
 use crate::room::message::Own;
 use crate::room::presence::Board;
+use crate::room::proof::Doubt;
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
@@ -109,6 +112,8 @@ pub(crate) struct Room<K: RoomKind> {
     snapshot: Seq,
     /// Joins and reads that wait for a reload.
     held: Vec<RoomMsg>,
+    /// Whether the room is still this node's, where there are several.
+    doubt: Doubt,
     /// Commands that broke the rules: refused without another try.
     poison: VecDeque<(UserId, u64)>,
     last_use: Instant,
@@ -125,6 +130,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
     type Arguments = Start;
 
     async fn pre_start(&self, myself: ActorRef<RoomMsg>, Start { room, shared }: Start) -> Result<Box<Room<K>>, ActorProcessingErr> {
+        let doubt = Doubt::new(Instant::now());
         let loaded = load::<K>(&*shared.journal, room, shared.node, &shared.config).await.map_err(StartError::Journal)?;
         let Loaded { log, snapshot } = loaded.ok_or(StartError::NoSuchRoom)?;
         metrics::gauge!("tripsync_rooms").increment(1);
@@ -145,6 +151,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             view: None,
             snapshot,
             held: Vec::new(),
+            doubt,
             poison: VecDeque::new(),
             last_use: Instant::now(),
             rest_armed: false,
@@ -161,13 +168,10 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             room.send_back(message);
             return Ok(());
         }
+        let Some(message) = room.unless_in_doubt(message) else { return Ok(()) };
         match message {
-            RoomMsg::Join(join) => room.join(join),
             RoomMsg::Leave { session, dropped } => room.leave(session, dropped),
-            RoomMsg::Op(op) => room.op(op),
-            RoomMsg::Read(read) => room.read(read),
-            RoomMsg::Presence { session, state } => room.presence(session, state),
-            RoomMsg::Drained { session } => room.drained(session),
+            RoomMsg::Join(_) | RoomMsg::Op(_) | RoomMsg::Read(_) | RoomMsg::Presence { .. } | RoomMsg::Drained { .. } => room.act(message),
             RoomMsg::Own(Own::Committed { epoch, committed }) => room.committed(epoch, committed)?,
             RoomMsg::Own(Own::Looked { inquiry, found }) => room.looked(inquiry, found),
             RoomMsg::Own(Own::Tick) => room.tick(),
@@ -176,6 +180,13 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             RoomMsg::Own(Own::Reloaded(loaded)) => room.reloaded(loaded)?,
             RoomMsg::Own(Own::SnapshotSaved { seq, ok }) => room.snapshot_saved(seq, ok),
             RoomMsg::Own(Own::Drain) => room.draining = true,
+            RoomMsg::Own(Own::Doubt) => room.make_sure(),
+            RoomMsg::Own(Own::Proved(proof)) => room.proved(&proof),
+            RoomMsg::Own(Own::Lost) => room.lose(),
+            RoomMsg::Own(Own::Down { .. } | Own::Beat | Own::OwnerGone) => {}
+        }
+        if room.phase == Phase::Gone {
+            return Ok(());
         }
         room.release(&[]);
         room.submit().await;
@@ -234,7 +245,7 @@ impl<K: RoomKind> Room<K> {
     }
 
     fn is_settled(&self) -> bool {
-        self.log.is_settled() && self.gate.is_empty() && self.clients.is_settled()
+        self.log.is_settled() && self.gate.is_empty() && self.clients.is_settled() && self.doubt.is_settled()
     }
 
     fn is_idle(&self) -> bool {
@@ -284,6 +295,14 @@ impl<K: RoomKind> Room<K> {
                 tracing::warn!(room.id = %self.id, "the last snapshot was not kept; the next start replays more events");
             }
         }
+        if let Some(cluster) = &self.shared.cluster {
+            cluster.release(self.id).await;
+        }
+        self.go();
+    }
+
+    /// Leaves the registry; whoever still has the address is sent back until the mailbox is empty.
+    fn go(&mut self) {
         self.phase = Phase::Gone;
         self.shared.registry.retire(self.id, self.myself.get_id());
         if let Err(error) = self.myself.drain() {

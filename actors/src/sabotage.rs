@@ -62,4 +62,6 @@ sabotage! {
     KeepRemoved, keeps_removed;
     /// What was stored unnoticed is not announced after a reload.
     ForgetMissed, forgets_missed;
+    /// A relay loses a message now and then, and does not notice that one is missing.
+    RelayDropsSilently, drops_silently;
 }

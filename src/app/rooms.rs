@@ -44,6 +44,7 @@ impl Rooms {
             directory: Arc::new(Gathered::new(Arc::new(users.clone()))),
             notifier: Arc::clone(&hub) as _,
             ids: Arc::new(Uuid::now_v7),
+            cluster: None,
         };
         let defaults = EngineConfig::default();
         // A request whose command is not durable in time says so itself, before the request's own time limit strikes.

@@ -131,6 +131,12 @@ impl DbJournal {
         })?)
     }
 
+    async fn epoch_of(&self, room: RoomId) -> Result<Option<Epoch>, StoreError> {
+        let epoch: Option<i64> =
+            db_read!(&self.db, |pool| sqlx::query_scalar("SELECT epoch FROM rooms WHERE id = $1").bind(room.0).fetch_optional(pool).await)?;
+        Ok(epoch.map(Epoch::from_db))
+    }
+
     async fn open_room(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, StoreError> {
         let opened = db_tx!(&self.db, |tx| {
             // Waits for an append under the old epoch that holds the row, so `last` is final for everybody but this owner.
@@ -217,6 +223,10 @@ impl Journal for DbJournal {
 
     async fn open(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, JournalError> {
         self.patiently(self.open_room(room, node)).await
+    }
+
+    async fn epoch(&self, room: RoomId) -> Result<Option<Epoch>, JournalError> {
+        self.patiently(self.epoch_of(room)).await
     }
 
     async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {

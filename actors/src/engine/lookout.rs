@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tripsync_domain::{RoomId, Timestamp};
+use tripsync_domain::{ErrorCode, RoomId, Timestamp};
 
 /// Rooms read at once.
 const PAGE: u32 = 256;
@@ -82,11 +82,13 @@ async fn look(
 }
 
 async fn wake(engine: &Engine, room: RoomId) {
-    match timeout(LOADS_FOR, engine.room(room)).await {
+    match timeout(LOADS_FOR, engine.room_here(room)).await {
         Ok(Ok(address)) => {
             // One that ended meanwhile is found by the next look.
             let _ = address.tell(RoomMsg::Own(Own::Wake));
         }
+        // Its owner wakes it.
+        Ok(Err(refused)) if refused.code == ErrorCode::Moved => {}
         Ok(Err(error)) => tracing::warn!(room.id = %room, %error, "a room with a deadline could not be woken yet"),
         // It goes on loading, and has its deadline when it is done.
         Err(_) => tracing::info!(room.id = %room, "a room with a deadline takes long to load"),

@@ -3,6 +3,8 @@
 use super::room_ref::{KindInfo, kind_info};
 use super::supervisor::Nothing;
 use super::{Shared, unavailable};
+use crate::cluster::Claimed;
+use crate::cluster::relay::{RelayActor, RelayStart};
 use crate::config::EngineConfig;
 use crate::engine::RoomRef;
 use crate::ports::JournalError;
@@ -130,6 +132,16 @@ impl Registry {
     /// Whether a room is being started, and nobody knows yet how that ends.
     pub(crate) fn is_starting(&self, room: RoomId) -> bool {
         matches!(self.rooms.lock().slots.get(&room), Some(Slot::Starting(outcome)) if outcome.peek().is_none())
+    }
+
+    /// Tells every room in memory something of its own affairs.
+    pub(crate) fn tell_all(&self, what: impl Fn() -> Own) {
+        for slot in self.rooms.lock().slots.values() {
+            if let Slot::Live { actor, .. } = slot {
+                // One that ends meanwhile has no affairs any more.
+                let _ = actor.cast(RoomMsg::Own(what()));
+            }
+        }
     }
 
     /// Whether rooms are not started any more.
@@ -269,8 +281,31 @@ impl Registry {
     }
 }
 
+/// Where a room may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Where {
+    /// On any node: a relay will do.
+    Anywhere,
+    /// On this node, unless another one owns it, which is refused as `moved`.
+    Here,
+}
+
 /// See [`super::Engine::room`].
-pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId) -> Result<RoomRef, Rejection> {
+pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId, at: Where) -> Result<RoomRef, Rejection> {
+    let found = get(shared, supervisor, room, at).await;
+    match found {
+        Ok(address) if at == Where::Here && address.is_relay() => Err(moved()),
+        // Somebody who wanted it here was first, and it is elsewhere.
+        Err(refused) if at == Where::Anywhere && refused.code == ErrorCode::Moved => get(shared, supervisor, room, at).await,
+        found => found,
+    }
+}
+
+fn moved() -> Rejection {
+    Rejection::new(ErrorCode::Moved, "another node owns the room").retry_after_ms(50)
+}
+
+async fn get(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId, at: Where) -> Result<RoomRef, Rejection> {
     let outcome = match shared.registry.look(room)? {
         Look::Found(address) => return Ok(address),
         Look::Wait(outcome) => outcome,
@@ -278,7 +313,7 @@ pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, r
             // A task of its own: whoever asked may stop waiting, others wait too.
             let (shared, supervisor) = (Arc::clone(shared), supervisor.get_cell());
             tokio::spawn(async move {
-                let started = start(&shared, supervisor, room).await;
+                let started = start(&shared, supervisor, room, at).await;
                 // All who asked may have stopped waiting.
                 let _ = sender.send(shared.registry.started(room, started));
             });
@@ -288,7 +323,9 @@ pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, r
     outcome.await.unwrap_or_else(|_| Err(Rejection::new(ErrorCode::Retry, "the room could not be started").retry_after_ms(250)))
 }
 
-async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId) -> Result<(RoomRef, ActorRef<RoomMsg>), Rejection> {
+type Entry = (RoomRef, ActorRef<RoomMsg>);
+
+async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, at: Where) -> Result<Entry, Rejection> {
     let tag = shared.journal.kind(room).await.map_err(|error| unavailable(&error))?;
     let Some(tag) = tag else {
         return Err(Rejection::not_found("there is no such room"));
@@ -297,6 +334,29 @@ async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId) -> Res
         tracing::error!(room.id = %room, kind = tag, "a room is of a kind that this server does not know");
         return Err(Rejection::new(ErrorCode::RoomUnavailable, "this server does not know the room's kind"));
     };
+    let Some(cluster) = &shared.cluster else { return start_here(shared, supervisor, room, kind).await };
+    match cluster.claim(room).await? {
+        Claimed::Ours => {
+            let started = start_here(shared, supervisor, room, kind).await;
+            if started.is_err() {
+                cluster.release(room).await;
+            }
+            started
+        }
+        Claimed::Of(_) if at == Where::Here => Err(moved()),
+        Claimed::Of(owner) => {
+            let start = RelayStart { room, kind: kind.info.tag, owner, shared: Arc::clone(shared), cluster: Arc::clone(cluster) };
+            let (actor, _) = Actor::spawn_linked(None, RelayActor, start, supervisor).await.map_err(|error| {
+                tracing::error!(room.id = %room, %error, "a relay could not be started");
+                Rejection::new(ErrorCode::Internal, "the room could not be reached")
+            })?;
+            let permits = Arc::new(Semaphore::new(shared.config.room_commands_max));
+            Ok((RoomRef::new(room, actor.clone(), kind.info, permits).relayed(), actor))
+        }
+    }
+}
+
+async fn start_here(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, kind: &Kind) -> Result<Entry, Rejection> {
     let started = (kind.spawn)(Start { room, shared: Arc::clone(shared) }, supervisor).await;
     match started {
         Ok(actor) => {

@@ -2,7 +2,7 @@
 
 use crate::engine::Reserved;
 use crate::room::message::{Parsed, RoomMsg};
-use ractor::ActorRef;
+use ractor::{ActorRef, ActorStatus};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -16,6 +16,8 @@ pub struct RoomRef {
     id: RoomId,
     actor: ActorRef<RoomMsg>,
     kind: &'static KindInfo,
+    /// Whether the room is another node's, and this is the address of its relay here.
+    is_relay: bool,
     /// Bounds the mailbox, which ractor does not.
     permits: Arc<Semaphore>,
 }
@@ -80,7 +82,22 @@ pub struct Gone;
 
 impl RoomRef {
     pub(crate) fn new(id: RoomId, actor: ActorRef<RoomMsg>, kind: &'static KindInfo, permits: Arc<Semaphore>) -> Self {
-        Self { id, actor, kind, permits }
+        Self { id, actor, kind, is_relay: false, permits }
+    }
+
+    /// The address of a relay.
+    pub(crate) fn relayed(self) -> Self {
+        Self { is_relay: true, ..self }
+    }
+
+    /// Whether it is the address of a relay.
+    pub(crate) const fn is_relay(&self) -> bool {
+        self.is_relay
+    }
+
+    /// Whether nobody will read what is sent there any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.actor.get_status() >= ActorStatus::Draining
     }
 
     /// Which room.
@@ -100,7 +117,10 @@ impl RoomRef {
     /// # Errors
     /// As [`tripsync_domain::command::parse`].
     pub fn parse(&self, command: &Value) -> Result<ParsedFor, Rejection> {
-        (self.kind.parse)(command)
+        let (parsed, needs) = (self.kind.parse)(command)?;
+        // A relay passes it on as it came.
+        let parsed = if self.is_relay { Parsed { command: Box::new(command.clone()), ..parsed } } else { parsed };
+        Ok((parsed, needs))
     }
 
     /// Puts a message into the room's mailbox.

@@ -1,5 +1,6 @@
 //! The output gate: what may leave only after what it was decided upon is durable.
 
+use crate::cluster::Receipt;
 use crate::engine::Reserved;
 use crate::room::members::Ticket;
 use crate::room::message::{From, Link, Outcome, Read, RoomView};
@@ -17,6 +18,8 @@ pub(crate) struct Asker {
     pub(crate) kept: Option<Reserved>,
     /// Given back when the command is answered.
     pub(crate) permits: Vec<OwnedSemaphorePermit>,
+    /// Likewise, for a session on another node.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 /// Something that waits for durability.

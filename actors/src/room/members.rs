@@ -1,5 +1,6 @@
 //! The sessions in a room and what is written to them.
 
+use crate::cluster::{Record, RelayLink, fan, presence};
 use crate::frame::{Frame, frame_of};
 use crate::ports::{Sent, SessionSink};
 use crate::room::log::Recent;
@@ -44,6 +45,8 @@ pub(crate) struct Member {
     entered: Seq,
     stage: Stage,
     ticket: Ticket,
+    /// On another node, whose relay passes events and presence on.
+    is_remote: bool,
     link: Link,
 }
 
@@ -53,11 +56,14 @@ pub(crate) struct Members {
     list: Vec<Member>,
     index: HashMap<SessionId, usize>,
     tickets: u64,
+    /// The relays of the sessions on other nodes, with how many each has; changed by [`Self::add`] and [`Self::take`]. Events go to
+    /// each once.
+    relays: Vec<(Arc<RelayLink>, usize)>,
 }
 
 impl Members {
     pub(crate) fn new(room: RoomId) -> Self {
-        Self { room, list: Vec::new(), index: HashMap::new(), tickets: 0 }
+        Self { room, list: Vec::new(), index: HashMap::new(), tickets: 0, relays: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -77,7 +83,15 @@ impl Members {
         // One that is in already starts over; its old seat hears no more.
         self.remove(info.id);
         self.index.insert(info.id, self.list.len());
-        self.list.push(Member { info, role, cursor, said: None, entered: at, stage: Stage::Joining, ticket: Ticket(0), link });
+        let relay = link.sink.remote().map(|remote| Arc::clone(remote.link));
+        let is_remote = relay.is_some();
+        if let Some(relay) = relay {
+            match self.relays.iter_mut().find(|(known, _)| known.id() == relay.id()) {
+                Some((_, sessions)) => *sessions += 1,
+                None => self.relays.push((relay, 1)),
+            }
+        }
+        self.list.push(Member { info, role, cursor, said: None, entered: at, stage: Stage::Joining, ticket: Ticket(0), is_remote, link });
     }
 
     /// A ticket for the session's next `joined`, which voids those before.
@@ -93,6 +107,21 @@ impl Members {
         self.get_mut(session).filter(|member| member.ticket == ticket)
     }
 
+    /// The way to a session, in the room or on its way in.
+    pub(crate) fn sink(&self, session: SessionId) -> Option<&Arc<dyn SessionSink>> {
+        self.get(session).map(|member| &member.link.sink)
+    }
+
+    /// Whether a session's sink was full and has not drained.
+    pub(crate) fn is_lagging(&self, session: SessionId) -> bool {
+        self.get(session).is_some_and(|member| member.stage == Stage::Lagging)
+    }
+
+    /// Takes a session out, and gives back the way to it.
+    pub(crate) fn detach(&mut self, session: SessionId) -> Option<Link> {
+        self.take(session).map(|member| member.link)
+    }
+
     /// Takes a session out, without telling it.
     pub(crate) fn remove(&mut self, session: SessionId) -> Option<Arc<SessionInfo>> {
         let Member { info, link, .. } = self.take(session)?;
@@ -106,13 +135,20 @@ impl Members {
         if let Some(moved) = self.list.get(index) {
             self.index.insert(moved.info.id, index);
         }
+        if let Some(remote) = member.link.sink.remote() {
+            let id = remote.link.id();
+            self.relays.retain_mut(|(relay, sessions)| {
+                *sessions -= usize::from(relay.id() == id);
+                *sessions > 0
+            });
+        }
         Some(member)
     }
 
     /// Takes a session out that was not told anything of the room yet, and gives back the way to it.
     pub(crate) fn take_unstarted(&mut self, session: SessionId) -> Option<Link> {
         let unstarted = |member: &Member| member.stage == Stage::Joining && member.cursor.get().is_none();
-        if self.get(session).is_some_and(unstarted) { self.take(session).map(|member| member.link) } else { None }
+        if self.get(session).is_some_and(unstarted) { self.detach(session) } else { None }
     }
 
     /// Takes sessions out that `which` says and that came in before `at`, with a `left` frame as their last from this room.
@@ -136,6 +172,7 @@ impl Members {
     pub(crate) fn enter(&mut self, session: SessionId, role: Role, at: Seq) {
         if let Some(member) = self.get_mut(session) {
             (member.role, member.entered) = (role, at);
+            member.tell_role();
         }
     }
 
@@ -143,7 +180,12 @@ impl Members {
     /// The user's sessions with the role before.
     pub(crate) fn set_role(&mut self, at: Seq, user: UserId, role: Role) -> Vec<(SessionId, Role)> {
         let concerned = self.list.iter_mut().filter(|member| member.info.card.user == user && member.entered < at);
-        concerned.map(|member| (member.info.id, std::mem::replace(&mut member.role, role))).collect()
+        let changed = concerned.map(|member| {
+            let before = std::mem::replace(&mut member.role, role);
+            member.tell_role();
+            (member.info.id, before)
+        });
+        changed.collect()
     }
 
     /// Writes a frame that may be dropped (presence) to one session, if it is live.
@@ -158,6 +200,12 @@ impl Members {
     /// Sends a session its `joined` frame; from here on it gets every event.
     pub(crate) fn start(&mut self, session: SessionId, joined: &Frame, at: Position) {
         let Some(member) = self.get_mut(session) else { return };
+        if let Some(remote) = member.link.sink.remote() {
+            remote.start(member.role, at, joined);
+            member.stage = Stage::Live;
+            member.cursor.set(at);
+            return;
+        }
         match member.link.sink.send(std::slice::from_ref(joined)) {
             Sent::Taken => {
                 member.stage = Stage::Live;
@@ -180,7 +228,9 @@ impl Members {
 
     /// Writes a frame that may be dropped (presence) to everybody who is live and has at least this role.
     pub(crate) fn broadcast(&mut self, least: Role, frame: &Frame) {
-        for member in self.list.iter_mut().filter(|member| member.stage == Stage::Live && member.role >= least) {
+        self.tell_relays(|| presence(least, frame));
+        let here = |member: &&mut Member| member.stage == Stage::Live && member.role >= least && !member.is_remote;
+        for member in self.list.iter_mut().filter(here) {
             if member.link.sink.send(std::slice::from_ref(frame)) == Sent::Full {
                 member.lag();
             }
@@ -194,9 +244,19 @@ impl Members {
         let shared = if public { frames(self.room, epoch, records, |_| true) } else { Vec::new() };
         let mut by_sight: HashMap<Vec<bool>, Vec<Frame>> = HashMap::new();
         let last = records.last().map(|recent| recent.seq);
+        if last.is_some() {
+            self.tell_relays(|| fan(epoch, records.iter().map(Record::of)));
+        }
         for member in &mut self.list {
             let own = if answers.is_empty() { None } else { answers.remove(&member.info.id).map(|(_, frames)| frames) };
-            if member.stage == Stage::Live
+            if member.is_remote {
+                if let Some(last) = last.filter(|_| member.stage == Stage::Live) {
+                    member.cursor.set(Position { epoch, seq: last });
+                }
+                if let Some(own) = own {
+                    member.link.sink.send_always(&own);
+                }
+            } else if member.stage == Stage::Live
                 && let Some(last) = last
             {
                 let events = if public {
@@ -222,6 +282,14 @@ impl Members {
             sink.send_always(&frames);
         }
     }
+
+    /// Says the same to every relay, encoded once.
+    fn tell_relays(&self, what: impl FnOnce() -> Bytes) {
+        if !self.relays.is_empty() {
+            let what = what();
+            self.relays.iter().for_each(|(relay, _)| relay.push_encoded(what.clone()));
+        }
+    }
 }
 
 impl Member {
@@ -234,6 +302,13 @@ impl Member {
             self.link.sink.send_always(own);
         }
         sent
+    }
+
+    /// Tells the relay of a session on another node, which judges by it what the session may see.
+    fn tell_role(&self) {
+        if let Some(remote) = self.link.sink.remote() {
+            remote.role(self.role);
+        }
     }
 
     fn lag(&mut self) {

@@ -1,5 +1,6 @@
 //! What one says to a room's actor.
 
+use crate::cluster::Receipt;
 use crate::engine::Ready;
 use crate::lane::Committed;
 use crate::ports::{Detached, SessionSink, StoredCommand};
@@ -9,6 +10,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Codec, Position};
 use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Rejection, Role, RoomId, Seq, SessionId, UserCard};
@@ -63,6 +65,27 @@ pub(crate) enum Own {
     SnapshotSaved { seq: Seq, ok: bool },
     /// The server goes away: finish, snapshot, stop.
     Drain,
+    /// The lease had lapsed, or a proof is due again: make sure that the room is still here.
+    Doubt,
+    /// What came of making sure.
+    Proved(Proof),
+    /// A reload found that another node owns the room now.
+    Lost,
+    /// For a relay: a numbered word of the owner's desk.
+    Down { n: u64, down: Bytes },
+    /// For a relay: time to show life, and to look for it.
+    Beat,
+    /// For a relay: its owner's lease has ended.
+    OwnerGone,
+}
+
+/// What the journal and the lease store say of who owns a room, asked at `at`.
+pub(crate) struct Proof {
+    pub(crate) at: Instant,
+    /// Whether the room is entered as this node's; `None` when that could not be told.
+    pub(crate) ours: Option<bool>,
+    /// The room's epoch; `None` when the journal could not answer.
+    pub(crate) epoch: Option<Epoch>,
 }
 
 /// What the journal was asked for: `round` tells it from a question whose commands were given up meanwhile.
@@ -186,6 +209,8 @@ pub struct Op {
     pub ready: Ready,
     /// Held until the command is answered: the session's and the room's bounds on what is in flight.
     pub permits: Vec<OwnedSemaphorePermit>,
+    /// Of a session on another node: tells it when the command is answered.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 /// Where a command comes from.

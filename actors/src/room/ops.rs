@@ -30,7 +30,7 @@ impl Asker {
             From::Session { .. } => None,
         });
         let user = user.unwrap_or(UserId(uuid::Uuid::nil()));
-        (Self { user, from: op.from, id: op.id, kept: op.ready.kept, permits: op.permits }, op.command)
+        (Self { user, from: op.from, id: op.id, kept: op.ready.kept, permits: op.permits, receipt: op.receipt }, op.command)
     }
 }
 
@@ -174,9 +174,9 @@ impl<K: RoomKind> Room<K> {
     fn judge(&mut self, op: Op, author: UserCard) {
         let fingerprint = op.command.fingerprint;
         let identity = op.id.map(|(client, n)| Identity { client, n, fingerprint });
-        let Op { from, id, command: Parsed { command, .. }, base, if_match, origin, ready, permits } = op;
+        let Op { from, id, command: Parsed { command, .. }, base, if_match, origin, ready, permits, receipt } = op;
         let Ready { mut users, reserved, kept } = ready;
-        let asker = Asker { user: author.user, from, id, kept, permits };
+        let asker = Asker { user: author.user, from, id, kept, permits, receipt };
         if !self.expire() {
             self.answer(asker, Err(retry()));
             return;
@@ -266,7 +266,10 @@ impl<K: RoomKind> Room<K> {
                 self.revise_presence();
                 Ok(())
             }
-            Some(Err(Refusal::Fenced)) => Err("the room has another owner".into()),
+            Some(Err(Refusal::Fenced)) => {
+                self.lose();
+                Ok(())
+            }
             Some(Err(Refusal::Duplicate)) | None => {
                 self.reload();
                 Ok(())
@@ -276,7 +279,7 @@ impl<K: RoomKind> Room<K> {
 
     /// Answers a command: a frame to its session, or the reply to its caller.
     pub(super) fn answer(&self, asker: Asker, answer: Result<Outcome, Rejection>) {
-        let Asker { from, id, mut kept, permits, .. } = asker;
+        let Asker { from, id, mut kept, permits, receipt, .. } = asker;
         settled(&mut kept, &answer);
         drop((kept, permits));
         match from {
@@ -290,6 +293,7 @@ impl<K: RoomKind> Room<K> {
                 let _ = reply.send(answer);
             }
         }
+        drop(receipt);
     }
 
     /// The same, but a session's frame is kept to be written together with the events.
@@ -320,6 +324,11 @@ fn settled(kept: &mut Option<Reserved>, answer: &Result<Outcome, Rejection>) {
     if let (Some(kept), Ok(Outcome { repeated: false, .. })) = (kept, answer) {
         kept.settled();
     }
+}
+
+/// Whether the command is stored cannot be told here; sent again under its number it is answered.
+pub(super) fn unknown() -> Rejection {
+    Rejection::new(ErrorCode::Retry, "the journal failed; the outcome is not known").retry_after_ms(500)
 }
 
 pub(super) fn retry() -> Rejection {

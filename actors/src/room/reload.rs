@@ -3,8 +3,10 @@
 //! An append with an unknown outcome may have happened or not. The room takes itself over under a new epoch, which refuses the old
 //! append for good if it has not happened yet, and reads what the journal has: then every waiting command can be answered truthfully.
 
-use super::ops::retry;
+use super::ops::{retry, unknown};
 use super::{Loaded, Phase, Room, load};
+use crate::cluster::Claimed;
+use crate::engine::Shared;
 use crate::room::gate::{Asker, Output};
 use crate::room::load::caught;
 use crate::room::message::{Own, RoomMsg};
@@ -13,7 +15,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tripsync_domain::{ErrorCode, Rejection, RoomKind, Seq};
+use tripsync_domain::{Epoch, RoomId, RoomKind, Seq};
 
 /// Between attempts to read the journal: doubles from the first to the last of these.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
@@ -28,10 +30,14 @@ impl<K: RoomKind> Room<K> {
         for op in self.clients.reset() {
             self.answer(Asker::of(op, None).0, Err(retry()));
         }
-        let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
+        let (shared, myself, room, epoch) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
         tokio::spawn(async move {
             let mut wait = RETRY_FIRST;
             let loaded = loop {
+                if is_lost(&shared, room, epoch).await {
+                    let _ = myself.cast(RoomMsg::Own(Own::Lost));
+                    return;
+                }
                 match caught(load::<K>(&*shared.journal, room, shared.node, &shared.config)).await {
                     Ok(loaded) => break Ok(loaded),
                     Err(error @ crate::ports::JournalError::Broken(_)) => break Err(error),
@@ -104,6 +110,13 @@ impl<K: RoomKind> Room<K> {
     }
 }
 
+/// Whether another node has opened or claimed the room since it was opened here; taking it over again would only take it away from there.
+async fn is_lost(shared: &Shared, room: RoomId, epoch: Epoch) -> bool {
+    let Some(cluster) = &shared.cluster else { return false };
+    let of_another = matches!(cluster.claim(room).await, Ok(Claimed::Of(_)));
+    of_another || matches!(shared.journal.epoch(room).await, Ok(Some(now)) if now > epoch)
+}
+
 /// What waited at the gate, now that it is known what is stored. A refusal may rest on what is lost.
 fn judged(output: Output, known: bool, is_stored: impl Fn(Seq) -> bool) -> Output {
     match output {
@@ -114,9 +127,4 @@ fn judged(output: Output, known: bool, is_stored: impl Fn(Seq) -> bool) -> Outpu
         Output::Refused(asker, _) => Output::Refused(asker, retry()),
         Output::Applied(..) | Output::Joined { .. } | Output::Denied(_) | Output::View { .. } | Output::Snapshot(_) => output,
     }
-}
-
-/// Whether the command is stored cannot be told here; sent again under its number it is answered.
-fn unknown() -> Rejection {
-    Rejection::new(ErrorCode::Retry, "the journal failed; the outcome is not known").retry_after_ms(500)
 }

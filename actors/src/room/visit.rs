@@ -68,6 +68,7 @@ impl<K: RoomKind> Room<K> {
     pub(super) fn leave(&mut self, session: SessionId, dropped: bool) {
         self.last_use = Instant::now();
         self.forget_held(session);
+        self.forget_doubted(session);
         self.gate.withdraw(session);
         if let Some(info) = self.members.remove(session) {
             let grace = dropped.then_some(self.shared.config.presence_grace);

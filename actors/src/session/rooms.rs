@@ -269,6 +269,7 @@ impl Session {
             // Got ready again when the room is gone.
             ready: first.ready.take().unwrap_or_default(),
             permits: vec![own, place_in_room],
+            receipt: None,
         };
         if address.tell(RoomMsg::Op(op)).is_ok() {
             place.waiting.pop_front();

@@ -48,6 +48,10 @@ impl Journal for Mortal {
         self.alive().await;
         self.inner.open(room, node).await
     }
+    async fn epoch(&self, room: RoomId) -> Result<Option<Epoch>, JournalError> {
+        self.alive().await;
+        Journal::epoch(&self.inner, room).await
+    }
     async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
         self.alive().await;
         let result = self.inner.append(batch).await;
@@ -146,6 +150,7 @@ pub(super) async fn start(
         directory: Arc::new(directory.clone()),
         notifier: Arc::new(NoNotices),
         ids: Arc::new(move || next_id(&fresh)),
+        cluster: None,
     };
     let config = EngineConfig {
         ring_events_max: tuning.ring_events,

@@ -106,6 +106,7 @@ async fn start(journal: &MemoryJournal, clock: &TestClock, ids: &Arc<AtomicU64>)
         directory: Arc::new(MemoryDirectory::default()),
         notifier: Arc::new(NoNotices),
         ids: Arc::new(move || Uuid::from_u128(u128::from(fresh.fetch_add(1, Ordering::Relaxed)))),
+        cluster: None,
     };
     let config = EngineConfig {
         snapshot_every: 7,

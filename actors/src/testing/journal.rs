@@ -244,6 +244,11 @@ impl Journal for MemoryJournal {
         Ok(self.rooms.lock().get_mut(&room).map(|room| room.open(node)))
     }
 
+    async fn epoch(&self, room: RoomId) -> Result<Option<Epoch>, JournalError> {
+        self.reachable()?;
+        Ok(self.rooms.lock().get(&room).map(|room| room.epoch))
+    }
+
     async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
         let (delay, fault) = {
             let mut plan = self.plan.lock();

@@ -71,6 +71,7 @@ impl Town {
             directory: Arc::new(directory.clone()),
             notifier: Hub::new(1),
             ids: Arc::new(Uuid::now_v7),
+            cluster: None,
         };
         let engine = Engine::start(ports, Kinds::default().with::<Pool>().with::<Inbox>(), EngineConfig::default()).await.unwrap();
         Self { store, engine, clock, directory }

@@ -36,6 +36,7 @@ async fn send(stage: &Stage, socket: &Socket, n: u64, command: &Value) {
         origin: None,
         ready,
         permits: vec![address.admit().unwrap()],
+        receipt: None,
     };
     address.tell(RoomMsg::Op(op)).unwrap();
     quiet().await;

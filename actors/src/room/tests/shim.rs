@@ -68,6 +68,10 @@ impl Journal for Shim {
         self.inner.open(room, node).await
     }
 
+    async fn epoch(&self, room: RoomId) -> Result<Option<Epoch>, JournalError> {
+        Journal::epoch(&self.inner, room).await
+    }
+
     async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
         self.inner.append(batch).await
     }

@@ -150,6 +150,7 @@ impl Stage {
             origin: None,
             ready: Ready::default(),
             permits: vec![address.admit().unwrap()],
+            receipt: None,
         };
         address.tell(RoomMsg::Op(op)).unwrap();
         quiet().await;
@@ -182,6 +183,7 @@ async fn start(shim: &Arc<Shim>, clock: &TestClock, ids: &Arc<AtomicU64>, config
         directory: Arc::new(MemoryDirectory::default()),
         notifier: Arc::new(NoNotices),
         ids: Arc::new(move || Uuid::from_u128(u128::from(fresh.fetch_add(1, Ordering::Relaxed)))),
+        cluster: None,
     };
     Engine::start(ports, Kinds::default().with::<Notes>(), config.clone()).await.unwrap()
 }

@@ -1,0 +1,243 @@
+//! Where the owner serves one relay: takes what its sessions and callers say to the room, and makes of it what they would have said here.
+//!
+//! A task per relay, so that a room that takes long to load holds up no other one. It ends when a message is missing, when nothing was heard
+//! for too long, or when the room is gone; its sessions are then gone from the room as after a cut connection.
+
+use super::Cluster;
+use super::link::RelayLink;
+use super::wire::{self, Down, Sender, Up, View};
+use crate::engine::{Engine, Ready, Reserved, RoomRef};
+use crate::frame::frame_of;
+use crate::ports::Reservation;
+use crate::room::{From, Join, Op, Read, RoomMsg, RoomView, SessionInfo};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tripsync_domain::protocol::{Codec, ServerFrame};
+use tripsync_domain::{ClientId, ErrorCode, Rejection, RoomId, SessionId, UserId};
+
+/// Messages of one relay that may wait for its desk; beyond it they are lost, and the relay is given up.
+pub(super) const INBOX_MAX: usize = 8_192;
+
+/// See the module documentation.
+pub(super) struct Desk {
+    cluster: Arc<Cluster>,
+    engine: Engine,
+    room: RoomId,
+    link: Arc<RelayLink>,
+    address: Option<RoomRef>,
+    sessions: BTreeMap<SessionId, UserId>,
+    /// The number of the last message, and when anything was heard last.
+    heard: u64,
+    heard_at: Instant,
+    beats: Interval,
+}
+
+/// Why a desk ends.
+enum End {
+    /// The relay said so, or what it said is lost.
+    Over,
+    /// The room cannot be had here; whoever waits is told this.
+    Refused(Rejection),
+}
+
+/// Told when a command of a session elsewhere is answered, so that it does not count as unanswered there any more.
+pub(crate) struct Receipt {
+    link: Arc<RelayLink>,
+    call: u64,
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.link.push(&Down::Settled { call: self.call });
+    }
+}
+
+impl Desk {
+    pub(super) fn new(cluster: Arc<Cluster>, engine: Engine, room: RoomId, link: Arc<RelayLink>) -> Self {
+        let mut beats = interval(cluster.config.beat_every);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (address, sessions) = (None, BTreeMap::new());
+        Self { cluster, engine, room, link, address, sessions, heard: 0, heard_at: Instant::now(), beats }
+    }
+
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<(u64, Up)>) {
+        let silence_max = self.cluster.config.silence_max;
+        let end = loop {
+            tokio::select! {
+                word = inbox.recv() => {
+                    let Some((n, up)) = word else { break End::Over };
+                    if let Err(end) = self.hear(n, up).await {
+                        break end;
+                    }
+                }
+                _ = self.beats.tick() => {
+                    let lost_room = !self.sessions.is_empty() && self.address.as_ref().is_none_or(RoomRef::is_gone);
+                    if self.link.is_cut() || lost_room || self.heard_at.elapsed() > silence_max {
+                        break End::Over;
+                    }
+                    self.link.beat();
+                }
+            }
+        };
+        if let Some(address) = &self.address {
+            for session in self.sessions.keys() {
+                // A room that is gone has nobody in it.
+                let _ = address.tell(RoomMsg::Leave { session: *session, dropped: true });
+            }
+        }
+        let rejection = match end {
+            End::Over => None,
+            End::Refused(rejection) => Some(rejection),
+        };
+        self.link.push(&Down::Gone { rejection });
+        self.link.cut();
+        self.cluster.desk_ended(self.link.id());
+    }
+
+    async fn hear(&mut self, n: u64, up: Up) -> Result<(), End> {
+        if n > 0 {
+            if n <= self.heard {
+                return Ok(());
+            }
+            if n != self.heard + 1 {
+                return Err(missed());
+            }
+            self.heard = n;
+        }
+        self.heard_at = Instant::now();
+        match up {
+            Up::Beat { sent } if sent > self.heard => Err(missed()),
+            Up::Beat { .. } => Ok(()),
+            Up::Bye => Err(End::Over),
+            Up::Join { session, joining, card, client, since } => {
+                self.sessions.insert(session, card.user);
+                let info = Arc::new(SessionInfo { id: session, card, client, codec: Codec::MessagePack });
+                let sink = self.link.sink(session, joining);
+                let join = Join::new(self.room, info, sink, Arc::default(), since);
+                self.tell(RoomMsg::Join(join)).await
+            }
+            Up::Leave { session, dropped } => {
+                self.sessions.remove(&session);
+                self.tell(RoomMsg::Leave { session, dropped }).await
+            }
+            Up::Presence { session, state } => self.tell(RoomMsg::Presence { session, state }).await,
+            Up::Op(op) => self.op(op).await,
+            Up::Read { call, who } => self.read(call, who).await,
+        }
+    }
+
+    /// The room, started if need be.
+    async fn address(&mut self) -> Result<RoomRef, End> {
+        if let Some(address) = self.address.as_ref().filter(|address| !address.is_gone()) {
+            return Ok(address.clone());
+        }
+        if self.address.is_some() && !self.sessions.is_empty() {
+            // Those were told that the room is gone, and are not in the next one.
+            return Err(End::Over);
+        }
+        let engine = self.engine.clone();
+        let mut starting = std::pin::pin!(engine.room_here(self.room));
+        let started = loop {
+            tokio::select! {
+                started = &mut starting => break started,
+                // A room that takes long to load is not a silent owner.
+                _ = self.beats.tick() => self.link.beat(),
+            }
+        };
+        let address = started.map_err(|rejection| match rejection.code {
+            ErrorCode::Moved | ErrorCode::Restarting => End::Over,
+            _ => End::Refused(rejection),
+        })?;
+        self.heard_at = Instant::now();
+        self.address = Some(address.clone());
+        Ok(address)
+    }
+
+    async fn tell(&mut self, message: RoomMsg) -> Result<(), End> {
+        // One that is gone in between: its sessions look for it again.
+        self.address().await?.tell(message).map_err(|_| End::Over)
+    }
+
+    async fn op(&mut self, op: wire::Op) -> Result<(), End> {
+        let address = self.address().await?;
+        let wire::Op { call, from, id, cmd, base, if_match, origin, users, reserved, reservation } = op;
+        let user = match &from {
+            Sender::Session(session) => self.sessions.get(session).copied(),
+            Sender::Caller(card) => Some(card.user),
+        };
+        let ready = address.parse(&cmd).and_then(|(command, needs)| Ok((command, needs, address.admit()?)));
+        let (command, needs, permit) = match ready {
+            Ok(ready) => ready,
+            Err(rejection) => {
+                self.refuse(call, &from, id, rejection);
+                return Ok(());
+            }
+        };
+        let kept =
+            needs.quota.zip(reservation).zip(user).map(|((quota, id), user)| {
+                Reserved::new(Arc::clone(self.engine.journal()), Reservation { id, room: self.room, user, quota })
+            });
+        let (from, receipt) = match from {
+            Sender::Session(session) => {
+                let receipt = Receipt { link: Arc::clone(&self.link), call };
+                // Answers reach a session whichever its joining is.
+                (From::Session { id: session, sink: self.link.sink(session, 0) }, Some(receipt))
+            }
+            Sender::Caller(author) => {
+                let (reply, answer) = oneshot::channel();
+                let link = Arc::clone(&self.link);
+                tokio::spawn(async move {
+                    let answer = answer.await.unwrap_or_else(|_| Err(unknown())).map(wire::Applied::from);
+                    link.push(&Down::Answer { call, answer });
+                });
+                (From::Caller { author, reply }, None)
+            }
+        };
+        let ready = Ready { users, reserved, kept };
+        let op = Op { from, id, command, base, if_match, origin, ready, permits: vec![permit], receipt };
+        address.tell(RoomMsg::Op(op)).map_err(|_| End::Over)
+    }
+
+    fn refuse(&self, call: u64, from: &Sender, id: Option<(ClientId, tripsync_domain::CommandNumber)>, rejection: Rejection) {
+        match from {
+            Sender::Session(session) => {
+                if let Some((_, n)) = id {
+                    let frame = frame_of(&ServerFrame::Rejected { room: self.room, n, rejection });
+                    self.link.push(&Down::to(*session, &[frame]));
+                }
+                self.link.push(&Down::Settled { call });
+            }
+            Sender::Caller(_) => self.link.push(&Down::Answer { call, answer: Err(rejection) }),
+        }
+    }
+
+    async fn read(&mut self, call: u64, who: tripsync_domain::UserCard) -> Result<(), End> {
+        let address = self.address().await?;
+        let permit = match address.admit() {
+            Ok(permit) => permit,
+            Err(rejection) => {
+                self.link.push(&Down::View { call, view: Err(rejection) });
+                return Ok(());
+            }
+        };
+        let (reply, answer) = oneshot::channel();
+        let link = Arc::clone(&self.link);
+        tokio::spawn(async move {
+            let view = answer.await.unwrap_or_else(|_| Err(unknown()));
+            let view = view.map(|view: RoomView| View { epoch: view.epoch, seq: view.seq, role: view.role, state: view.state });
+            link.push(&Down::View { call, view });
+        });
+        address.tell(RoomMsg::Read(Read { who, reply, permit })).map_err(|_| End::Over)
+    }
+}
+
+fn missed() -> End {
+    metrics::counter!("tripsync_relays_broken_total", "by" => "desk").increment(1);
+    End::Over
+}
+
+fn unknown() -> Rejection {
+    Rejection::new(ErrorCode::Retry, "the room failed; the outcome is not known").retry_after_ms(500)
+}

@@ -1,0 +1,142 @@
+//! The owner's end of a relay: what a room writes to when a session, or all of a node's, are elsewhere.
+
+use super::outgoing::Outgoing;
+use super::wire::{Down, Record, RelayId, Word, packed};
+use crate::frame::Frame;
+use crate::ports::{Detached, Sent, SessionSink};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use tripsync_domain::protocol::Position;
+use tripsync_domain::{Epoch, NodeId, Role, RoomId, SessionId};
+
+/// Where a room writes for one relay. What is written is numbered and sent in that order; when the queue is full the link is cut, and the
+/// relay's sessions look for the room again.
+pub struct RelayLink {
+    id: RelayId,
+    to: NodeId,
+    out: Arc<Outgoing>,
+    state: Mutex<LinkState>,
+}
+
+struct LinkState {
+    sent: u64,
+    cut: bool,
+}
+
+impl fmt::Debug for RelayLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RelayLink").field("id", &self.id).field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+impl RelayLink {
+    pub(crate) fn new(id: RelayId, to: NodeId, out: Arc<Outgoing>) -> Arc<Self> {
+        Arc::new(Self { id, to, out, state: Mutex::new(LinkState { sent: 0, cut: false }) })
+    }
+
+    pub(crate) const fn id(&self) -> RelayId {
+        self.id
+    }
+
+    /// Whether something could not be sent, or the link was ended.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.state.lock().cut
+    }
+
+    /// Sends nothing more.
+    pub(crate) fn cut(&self) {
+        self.state.lock().cut = true;
+    }
+
+    pub(crate) fn push(&self, down: &Down) {
+        self.push_encoded(down.encode());
+    }
+
+    /// The same for what several relays get.
+    pub(crate) fn push_encoded(&self, down: Bytes) {
+        let mut state = self.state.lock();
+        if state.cut {
+            return;
+        }
+        state.sent += 1;
+        let word = Word::Down { relay: self.id, n: state.sent, down };
+        if self.out.send(self.to, word.encode()).is_err() {
+            state.cut = true;
+        }
+    }
+
+    /// Says how much was sent.
+    pub(crate) fn beat(&self) {
+        let state = self.state.lock();
+        if !state.cut {
+            let down = Down::Beat { sent: state.sent }.encode();
+            // The next one says the same.
+            let _ = self.out.send(self.to, Word::Down { relay: self.id, n: 0, down }.encode());
+        }
+    }
+
+    /// The way to one joining of one session.
+    pub(crate) fn sink(self: &Arc<Self>, session: SessionId, joining: u32) -> Arc<dyn SessionSink> {
+        Arc::new(RemoteSink { link: Arc::clone(self), session, joining })
+    }
+}
+
+/// Durable records for relays, encoded once for all of them.
+pub(crate) fn fan(epoch: Epoch, records: impl Iterator<Item = Record>) -> Bytes {
+    Down::Fan { epoch, records: records.collect() }.encode()
+}
+
+/// Presence for relays, likewise.
+pub(crate) fn presence(least: Role, frame: &Frame) -> Bytes {
+    Down::Presence { least, frame: packed(frame) }.encode()
+}
+
+/// A session elsewhere, as its room sees it: the relay keeps its budget, so it takes everything.
+struct RemoteSink {
+    link: Arc<RelayLink>,
+    session: SessionId,
+    joining: u32,
+}
+
+impl SessionSink for RemoteSink {
+    fn send(&self, frames: &[Frame]) -> Sent {
+        self.send_always(frames);
+        Sent::Taken
+    }
+
+    fn send_always(&self, frames: &[Frame]) {
+        if !frames.is_empty() {
+            self.link.push(&Down::to(self.session, frames));
+        }
+    }
+
+    fn detached(&self, _: RoomId, why: Detached) {
+        self.link.push(&Down::detached(self.session, self.joining, why));
+    }
+
+    fn remote(&self) -> Option<Remote<'_>> {
+        Some(Remote { link: &self.link, session: self.session, joining: self.joining })
+    }
+}
+
+/// What a room says to a session elsewhere beyond frames.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote<'a> {
+    pub(crate) link: &'a Arc<RelayLink>,
+    session: SessionId,
+    joining: u32,
+}
+
+impl Remote<'_> {
+    /// Its `joined`: from here on the relay passes every event on to it.
+    pub(crate) fn start(&self, role: Role, at: Position, frame: &Frame) {
+        self.link.push(&Down::Start { session: self.session, joining: self.joining, role, at, frame: packed(frame) });
+    }
+
+    /// Its role has changed.
+    pub(crate) fn role(&self, role: Role) {
+        self.link.push(&Down::Role { session: self.session, joining: self.joining, role });
+    }
+}

@@ -1,0 +1,376 @@
+//! A room's stand-in on a node whose sessions are in a room that another node owns.
+//!
+//! It has the same mailbox as a room. What its sessions and callers say goes to the owner in order; what the owner's room lets out comes back once
+//! per node and is passed on to the sessions here, each with its own budget. It keeps no state of the room, so that it can never show an old one; when
+//! a message is missing, the owner is silent or gone, it ends, and its sessions look for the room again, from where each of them is.
+
+use super::Cluster;
+use super::wire::{self, Down, RelayId, Sender, Up, Word};
+use crate::engine::{Reserved, Shared};
+use crate::frame::{Frame, frame_of};
+use crate::ports::SessionSink;
+use crate::room::message::{Own, Parsed};
+use crate::room::{Answers, From, Members, Op, Outcome, Read, Recent, RoomMsg, RoomView};
+use bytes::Bytes;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
+use tripsync_domain::protocol::ServerFrame;
+use tripsync_domain::{ErrorCode, NodeId, Rejection, RoomId, Seq, SessionId};
+
+pub(crate) struct RelayActor;
+
+/// What a relay starts with.
+pub(crate) struct RelayStart {
+    pub(crate) room: RoomId,
+    pub(crate) kind: &'static str,
+    pub(crate) owner: NodeId,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) cluster: Arc<Cluster>,
+}
+
+/// A live relay.
+pub(crate) struct Relay {
+    id: RelayId,
+    room: RoomId,
+    kind: &'static str,
+    owner: NodeId,
+    shared: Arc<Shared>,
+    cluster: Arc<Cluster>,
+    myself: ActorRef<RoomMsg>,
+    members: Members,
+    /// How often each session has joined: what the owner says of an earlier joining is passed over.
+    joinings: HashMap<SessionId, u32>,
+    /// What is unanswered, by a number of its own.
+    calls: BTreeMap<u64, Call>,
+    last_call: u64,
+    /// Numbers of the last messages to and from the owner.
+    sent: u64,
+    heard: u64,
+    heard_at: Instant,
+    used_at: Instant,
+    /// Off the registry; whoever still has its address is sent back there.
+    gone: bool,
+}
+
+/// Something that the owner has not answered.
+enum Call {
+    Session { session: SessionId, sink: Arc<dyn SessionSink>, _held: Held },
+    Caller { reply: oneshot::Sender<Result<Outcome, Rejection>>, numbered: bool, held: Held },
+    Read(Read),
+}
+
+/// What a command holds until it is answered.
+struct Held {
+    _permits: Vec<OwnedSemaphorePermit>,
+    kept: Option<Reserved>,
+}
+
+impl Actor for RelayActor {
+    type Msg = RoomMsg;
+    type State = Box<Relay>;
+    type Arguments = RelayStart;
+
+    async fn pre_start(&self, myself: ActorRef<RoomMsg>, start: RelayStart) -> Result<Box<Relay>, ActorProcessingErr> {
+        let RelayStart { room, kind, owner, shared, cluster } = start;
+        let id = RelayId(shared.new_id());
+        cluster.relay_started(id, owner, &myself);
+        myself.send_interval(cluster.config.beat_every, || RoomMsg::Own(Own::Beat));
+        metrics::gauge!("tripsync_relays").increment(1);
+        let now = Instant::now();
+        let members = Members::new(room);
+        Ok(Box::new(Relay {
+            id,
+            room,
+            kind,
+            owner,
+            shared,
+            cluster,
+            myself,
+            members,
+            joinings: HashMap::new(),
+            calls: BTreeMap::new(),
+            last_call: 0,
+            sent: 0,
+            heard: 0,
+            heard_at: now,
+            used_at: now,
+            gone: false,
+        }))
+    }
+
+    async fn handle(&self, _: ActorRef<RoomMsg>, message: RoomMsg, relay: &mut Box<Relay>) -> Result<(), ActorProcessingErr> {
+        if relay.gone {
+            relay.send_back(message);
+        } else {
+            relay.take(message);
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<RoomMsg>, relay: &mut Box<Relay>) -> Result<(), ActorProcessingErr> {
+        relay.cluster.relay_ended(relay.id);
+        metrics::gauge!("tripsync_relays").decrement(1);
+        Ok(())
+    }
+}
+
+impl Relay {
+    fn take(&mut self, message: RoomMsg) {
+        match message {
+            RoomMsg::Join(join) => {
+                self.used_at = Instant::now();
+                let session = join.session.id;
+                // What it may see is told with its `joined`; until then it gets nothing.
+                self.members.add(join.session, join.link, join.cursor, tripsync_domain::Role::Viewer, Seq(0));
+                self.join(session, join.since);
+            }
+            RoomMsg::Leave { session, dropped } => {
+                self.used_at = Instant::now();
+                self.joinings.remove(&session);
+                if self.members.remove(session).is_some() {
+                    self.up(Up::Leave { session, dropped });
+                }
+            }
+            RoomMsg::Op(op) => self.op(op),
+            RoomMsg::Read(read) => {
+                self.used_at = Instant::now();
+                self.last_call += 1;
+                let (call, who) = (self.last_call, read.who.clone());
+                self.calls.insert(call, Call::Read(read));
+                self.up(Up::Read { call, who });
+            }
+            RoomMsg::Presence { session, state } => self.up(Up::Presence { session, state }),
+            RoomMsg::Drained { session } => {
+                if self.members.resume(session) {
+                    metrics::counter!("tripsync_sessions_resynced_total").increment(1);
+                    let since = self.members.get(session).and_then(|member| member.cursor.get());
+                    self.join(session, since);
+                }
+            }
+            RoomMsg::Own(Own::Down { n, down }) => self.hear(n, &down),
+            RoomMsg::Own(Own::Beat) => self.beat(),
+            RoomMsg::Own(Own::OwnerGone) => self.end("the owner's lease has ended", None),
+            RoomMsg::Own(Own::Drain) => self.end("this node goes away", None),
+            RoomMsg::Own(_) => {}
+        }
+    }
+
+    /// Asks the owner to let a session in.
+    fn join(&mut self, session: SessionId, since: Option<tripsync_domain::protocol::Position>) {
+        let joining = self.joinings.entry(session).or_default();
+        *joining += 1;
+        let joining = *joining;
+        let Some(info) = self.members.get(session).map(|member| Arc::clone(&member.info)) else { return };
+        self.up(Up::Join { session, joining, card: info.card.clone(), client: info.client, since });
+    }
+
+    fn op(&mut self, op: Op) {
+        self.used_at = Instant::now();
+        let Op { from, id, command: Parsed { command, .. }, base, if_match, origin, ready, permits, receipt: _ } = op;
+        // An address of a relay makes nothing else.
+        let Ok(cmd) = command.downcast::<Value>() else { return };
+        self.last_call += 1;
+        let call = self.last_call;
+        let reservation = ready.kept.as_ref().map(Reserved::id);
+        let held = Held { _permits: permits, kept: ready.kept };
+        let (sender, waits) = match from {
+            From::Session { id: session, sink } => (Sender::Session(session), Call::Session { session, sink, _held: held }),
+            From::Caller { author, reply } => (Sender::Caller(author), Call::Caller { reply, numbered: id.is_some(), held }),
+        };
+        self.calls.insert(call, waits);
+        let (users, reserved) = (ready.users, ready.reserved);
+        self.up(Up::Op(wire::Op { call, from: sender, id, cmd: *cmd, base, if_match, origin, users, reserved, reservation }));
+    }
+
+    fn up(&mut self, up: Up) {
+        if self.sent == 0 {
+            // Silence is counted from the first word on.
+            self.heard_at = Instant::now();
+        }
+        self.sent += 1;
+        self.send(self.sent, up);
+    }
+
+    fn send(&mut self, n: u64, up: Up) {
+        let word = Word::Up { relay: self.id, room: self.room, n, up: Box::new(up) };
+        if self.cluster.out.send(self.owner, word.encode()).is_err() && n > 0 {
+            self.end("too much waits for the owner", None);
+        }
+    }
+
+    fn beat(&mut self) {
+        let config = &self.cluster.config;
+        if self.sent > 0 && self.heard_at.elapsed() > config.silence_max {
+            self.end("the owner is silent", None);
+        } else if self.members.is_empty() && self.calls.is_empty() && self.used_at.elapsed() > config.relay_idle_after {
+            self.end("nobody needs the relay", None);
+        } else if self.sent > 0 {
+            self.send(0, Up::Beat { sent: self.sent });
+        }
+    }
+
+    /// Takes a word of the owner's desk.
+    fn hear(&mut self, n: u64, down: &Bytes) {
+        if n > 0 {
+            if n <= self.heard {
+                return;
+            }
+            if n != self.heard + 1 && !self.shared.sabotage.drops_silently() {
+                return self.missed();
+            }
+            self.heard = n;
+            if self.shared.sabotage.drops_silently() && n.is_multiple_of(7) {
+                return;
+            }
+        }
+        self.heard_at = Instant::now();
+        let Some(down) = Down::decode(down) else { return self.missed() };
+        match down {
+            Down::To { session, frames } => self.to(session, &frames),
+            Down::Start { session, joining, role, at, frame } => {
+                // One that lags has missed events that this `joined` counts on; it joins again when it has drained.
+                if self.is_current(session, joining) && !self.members.is_lagging(session) {
+                    self.members.enter(session, role, at.seq);
+                    self.members.start(session, &Frame::new(frame), at);
+                }
+            }
+            Down::Fan { epoch, records } => {
+                let records: Vec<_> =
+                    records.into_iter().map(|record| Recent { seq: record.seq, audience: record.to.into(), bytes: record.bytes }).collect();
+                self.members.deliver(epoch, &records, Answers::new());
+            }
+            Down::Presence { least, frame } => self.members.broadcast(least, &Frame::new(frame)),
+            Down::Role { session, joining, role } => {
+                if self.is_current(session, joining) {
+                    self.members.enter(session, role, Seq(0));
+                }
+            }
+            Down::Detached { session, joining, lost } => {
+                if self.is_current(session, joining)
+                    && let Some(link) = self.members.detach(session)
+                {
+                    self.joinings.remove(&session);
+                    if lost { drop(link) } else { link.end() }
+                }
+            }
+            Down::Settled { call } => self.settled(call),
+            Down::Answer { call, answer } => {
+                if let Some(Call::Caller { reply, mut held, .. }) = self.calls.remove(&call) {
+                    if let Some(kept) = held.kept.as_mut() {
+                        // The owner has taken it over.
+                        kept.settled();
+                    }
+                    // The caller may have given up waiting.
+                    let _ = reply.send(answer.map(Outcome::from));
+                }
+            }
+            Down::View { call, view } => {
+                if let Some(Call::Read(read)) = self.calls.remove(&call) {
+                    let kind = self.kind;
+                    let wire = |view: wire::View| RoomView { kind, epoch: view.epoch, seq: view.seq, role: view.role, state: view.state };
+                    let _ = read.reply.send(view.map(wire));
+                }
+            }
+            Down::Beat { sent } if sent > self.heard => self.missed(),
+            Down::Beat { .. } => {}
+            Down::Gone { rejection } => self.end("the owner has no desk for it", rejection),
+        }
+    }
+
+    fn settled(&mut self, call: u64) {
+        if let Some(Call::Session { _held: mut held, .. }) = self.calls.remove(&call)
+            && let Some(kept) = held.kept.as_mut()
+        {
+            kept.settled();
+        }
+    }
+
+    fn is_current(&self, session: SessionId, joining: u32) -> bool {
+        self.joinings.get(&session) == Some(&joining)
+    }
+
+    /// Frames for one session; who has left meanwhile gets its answers all the same.
+    fn to(&self, session: SessionId, frames: &[Bytes]) {
+        let frames: Vec<_> = frames.iter().map(Frame::new).collect();
+        if let Some(sink) = self.members.sink(session) {
+            sink.send_always(&frames);
+            return;
+        }
+        let waits = self.calls.values().find_map(|call| match call {
+            Call::Session { session: of, sink, .. } if *of == session => Some(sink),
+            Call::Session { .. } | Call::Caller { .. } | Call::Read(_) => None,
+        });
+        if let Some(sink) = waits {
+            sink.send_always(&frames);
+        }
+    }
+
+    fn missed(&mut self) {
+        metrics::counter!("tripsync_relays_broken_total", "by" => "relay").increment(1);
+        self.end("a message is missing", None);
+    }
+
+    /// Ends: sessions look for the room again, callers are told what is known.
+    fn end(&mut self, why: &'static str, rejection: Option<Rejection>) {
+        tracing::debug!(room.id = %self.room, owner = %self.owner, why, "a relay ends");
+        self.gone = true;
+        if self.sent > 0 {
+            let bye = Word::Up { relay: self.id, room: self.room, n: 0, up: Box::new(Up::Bye) };
+            // The desk finds out without it too.
+            let _ = self.cluster.out.send(self.owner, bye.encode());
+        }
+        self.cluster.relay_ended(self.id);
+        self.shared.registry.retire(self.room, self.myself.get_id());
+        for call in std::mem::take(&mut self.calls).into_values() {
+            match call {
+                // Its session joins again and sends again.
+                Call::Session { .. } => {}
+                Call::Caller { reply, numbered, .. } => {
+                    let told = if numbered { moved() } else { unknown() };
+                    let _ = reply.send(Err(rejection.clone().unwrap_or(told)));
+                }
+                Call::Read(read) => {
+                    let _ = read.reply.send(Err(rejection.clone().unwrap_or_else(moved)));
+                }
+            }
+        }
+        // Dropped, their links say that the room is lost.
+        self.members = Members::new(self.room);
+        if let Err(error) = self.myself.drain() {
+            tracing::warn!(room.id = %self.room, %error, "a relay could not drain its mailbox");
+        }
+    }
+
+    /// Answers what reaches a relay that is gone, so that it is tried again where the room is now.
+    fn send_back(&mut self, message: RoomMsg) {
+        match message {
+            RoomMsg::Op(op) => match op.from {
+                From::Session { sink, .. } => {
+                    if let Some((_, n)) = op.id {
+                        sink.send_always(&[frame_of(&ServerFrame::Rejected { room: self.room, n, rejection: moved() })]);
+                    }
+                }
+                From::Caller { reply, .. } => {
+                    let _ = reply.send(Err(moved()));
+                }
+            },
+            RoomMsg::Read(read) => {
+                let _ = read.reply.send(Err(moved()));
+            }
+            // A join's link, dropped, says that the room is gone.
+            RoomMsg::Join(_) | RoomMsg::Leave { .. } | RoomMsg::Presence { .. } | RoomMsg::Drained { .. } | RoomMsg::Own(_) => {}
+        }
+    }
+}
+
+fn moved() -> Rejection {
+    Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number").retry_after_ms(50)
+}
+
+fn unknown() -> Rejection {
+    Rejection::new(ErrorCode::Retry, "the room's node did not answer; the outcome is not known").retry_after_ms(500)
+}

@@ -1,0 +1,160 @@
+//! Making sure that a room is still this node's, where there are several.
+//!
+//! An append needs no proof: the journal refuses it under an old epoch. What is answered from memory does: a state that somebody joins
+//! or reads, and a refusal. While the node's lease is shown to hold since the room was proved to be ours, nobody else can own it. Otherwise such
+//! messages wait until the journal has confirmed the epoch at a moment after they came.
+
+use super::ops::{retry, unknown};
+use super::{Members, Phase, Room, moved};
+use crate::cluster::Claimed;
+use crate::room::gate::{Asker, Output};
+use crate::room::message::{Own, Proof, RoomMsg};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tripsync_domain::{RoomKind, SessionId};
+
+/// After the journal could not answer.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// What waits for a proof. Bounded as the mailbox is: by the room's permits and the sessions.
+pub(super) struct Doubt {
+    /// When the room was last proved to be ours; counts while the lease covers it.
+    proved: Instant,
+    /// What came before the proof that is under way was asked for, and what came after.
+    asking: Vec<RoomMsg>,
+    waiting: Vec<RoomMsg>,
+    under_way: bool,
+}
+
+impl Doubt {
+    /// A room that was opened after `proved`.
+    pub(super) const fn new(proved: Instant) -> Self {
+        Self { proved, asking: Vec::new(), waiting: Vec::new(), under_way: false }
+    }
+
+    pub(super) const fn is_settled(&self) -> bool {
+        self.asking.is_empty() && self.waiting.is_empty()
+    }
+}
+
+impl<K: RoomKind> Room<K> {
+    /// Keeps back what may not be answered before the room is known to be ours; and what comes after such a thing, for the order.
+    pub(super) fn unless_in_doubt(&mut self, message: RoomMsg) -> Option<RoomMsg> {
+        let Some(cluster) = &self.shared.cluster else { return Some(message) };
+        let answers = matches!(message, RoomMsg::Join(_) | RoomMsg::Op(_) | RoomMsg::Read(_) | RoomMsg::Drained { .. });
+        let in_order = matches!(message, RoomMsg::Presence { .. }) && !self.doubt.is_settled();
+        let sure = self.phase == Phase::Reloading || (self.doubt.is_settled() && cluster.tenure.covers(self.doubt.proved));
+        if sure || !(answers || in_order) {
+            return Some(message);
+        }
+        self.doubt.waiting.push(message);
+        self.make_sure();
+        None
+    }
+
+    /// Asks whose the room is, for everything that waits by now.
+    pub(super) fn make_sure(&mut self) {
+        let Some(cluster) = self.shared.cluster.clone().filter(|_| !self.doubt.under_way) else { return };
+        self.doubt.under_way = true;
+        self.doubt.asking = std::mem::take(&mut self.doubt.waiting);
+        let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
+        tokio::spawn(async move {
+            let at = Instant::now();
+            // Entered first: once that is done nobody else can claim it, and then the journal's word lasts.
+            let ours = cluster.claim(room).await.ok().map(|claimed| claimed == Claimed::Ours);
+            let epoch = shared.journal.epoch(room).await.ok().flatten();
+            let _ = myself.cast(RoomMsg::Own(Own::Proved(Proof { at, ours, epoch })));
+        });
+    }
+
+    /// The answer: what waited goes on, or is sent back to where the room is now.
+    pub(super) fn proved(&mut self, proof: &Proof) {
+        self.doubt.under_way = false;
+        let asking = std::mem::take(&mut self.doubt.asking);
+        let is_ours = match proof.epoch {
+            _ if proof.ours == Some(false) => Some(false),
+            // The reload finds out by itself; until then everything is held.
+            _ if self.phase == Phase::Reloading => Some(true),
+            Some(epoch) if epoch == self.log.epoch => Some(true),
+            Some(epoch) if epoch > self.log.epoch => Some(false),
+            // From before a reload, or not to be had.
+            Some(_) | None => None,
+        };
+        match is_ours {
+            Some(true) => {
+                if proof.ours == Some(true) {
+                    self.doubt.proved = proof.at;
+                }
+                asking.into_iter().for_each(|message| self.act(message));
+                if !self.doubt.waiting.is_empty() {
+                    self.make_sure();
+                }
+            }
+            Some(false) => {
+                self.doubt.waiting.splice(0..0, asking);
+                self.lose();
+            }
+            None => {
+                let mut kept = Vec::new();
+                for message in asking {
+                    match message {
+                        RoomMsg::Op(op) => self.answer(Asker::of(op, None).0, Err(retry())),
+                        other => kept.push(other),
+                    }
+                }
+                self.doubt.waiting.splice(0..0, kept);
+                self.myself.send_after(AGAIN_AFTER, || RoomMsg::Own(Own::Doubt));
+            }
+        }
+    }
+
+    /// What waited for a proof and now has it.
+    pub(super) fn act(&mut self, message: RoomMsg) {
+        match message {
+            RoomMsg::Join(join) => self.join(join),
+            RoomMsg::Op(op) => self.op(op),
+            RoomMsg::Read(read) => self.read(read),
+            RoomMsg::Presence { session, state } => self.presence(session, state),
+            RoomMsg::Drained { session } => self.drained(session),
+            RoomMsg::Leave { .. } | RoomMsg::Own(_) => {}
+        }
+    }
+
+    /// What waits of a session that goes; its joining would bring it in after it went.
+    pub(super) fn forget_doubted(&mut self, session: SessionId) {
+        for list in [&mut self.doubt.asking, &mut self.doubt.waiting] {
+            for message in std::mem::take(list) {
+                match message {
+                    RoomMsg::Join(join) if join.session.id == session => join.link.forget(),
+                    other => list.push(other),
+                }
+            }
+        }
+    }
+
+    /// Another node owns the room: nothing that is decided here and not durable will ever be. Whoever waits is sent there.
+    pub(super) fn lose(&mut self) {
+        tracing::info!(room.id = %self.id, epoch = %self.log.epoch, "another node owns the room now");
+        metrics::counter!("tripsync_rooms_lost_total").increment(1);
+        self.go();
+        for (_, output) in self.gate.take() {
+            match output {
+                // Without a number it must not be tried again: it may be stored.
+                Output::Applied(asker, _) if asker.id.is_none() => self.answer(asker, Err(unknown())),
+                Output::Applied(asker, _) | Output::Refused(asker, _) => self.answer(asker, Err(moved())),
+                Output::View { read, .. } => {
+                    let _ = read.reply.send(Err(moved()));
+                }
+                // Dropped, a link says that the room is gone.
+                Output::Joined { .. } | Output::Denied(_) | Output::Snapshot(_) => {}
+            }
+        }
+        for op in self.clients.reset() {
+            self.answer(Asker::of(op, None).0, Err(moved()));
+        }
+        let waiting = [&mut self.held, &mut self.doubt.asking, &mut self.doubt.waiting].map(std::mem::take);
+        waiting.into_iter().flatten().for_each(|message| self.send_back(message));
+        self.members = Members::new(self.id);
+    }
+}
