@@ -9,6 +9,7 @@ mod desk;
 mod link;
 mod outgoing;
 mod ports;
+mod pulse;
 pub(crate) mod relay;
 mod tenure;
 mod wire;
@@ -29,7 +30,7 @@ use desk::Desk;
 use outgoing::Outgoing;
 use parking_lot::Mutex;
 use ractor::ActorRef;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tenure::Tenure;
 use tokio::sync::mpsc;
@@ -43,6 +44,8 @@ const ENDED_MAX: usize = 4_096;
 /// What a node needs to be one of several.
 #[derive(Clone)]
 pub struct ClusterPorts {
+    /// What this node is called; fresh at each start, and what `bus` receives for.
+    pub node: NodeId,
     /// Who owns which room.
     pub leases: Arc<dyn Leases>,
     /// The way to other nodes.
@@ -71,11 +74,13 @@ pub(crate) struct Cluster {
     /// Relays of this node, with the owners.
     relays: Mutex<BTreeMap<RelayId, (NodeId, ActorRef<RoomMsg>)>>,
     desks: Mutex<Desks>,
+    /// When each node was heard of last, as long as there are relays or desks for it.
+    heard: Mutex<BTreeMap<NodeId, Instant>>,
 }
 
 #[derive(Default)]
 struct Desks {
-    open: BTreeMap<RelayId, mpsc::Sender<(u64, Up)>>,
+    open: BTreeMap<RelayId, (NodeId, mpsc::Sender<(u64, Up)>)>,
     ended: VecDeque<RelayId>,
 }
 
@@ -87,16 +92,17 @@ pub(crate) enum Claimed {
 }
 
 impl Cluster {
-    pub(crate) fn new(node: NodeId, ports: ClusterPorts) -> Arc<Self> {
-        let ClusterPorts { leases, bus, config } = ports;
+    pub(crate) fn new(ports: ClusterPorts) -> Arc<Self> {
+        let ClusterPorts { node, leases, bus, config } = ports;
         let out = Outgoing::new(node, Arc::clone(&bus), config.clone());
-        let (relays, desks) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { node, config, tenure: Tenure::default(), out, leases, bus, relays, desks })
+        let (relays, desks, heard) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Self { node, config, tenure: Tenure::default(), out, leases, bus, relays, desks, heard })
     }
 
     /// Keeps the lease and listens, until the engine is gone.
     pub(crate) fn start(self: &Arc<Self>, engine: &Engine) {
         tokio::spawn(Arc::clone(self).keep(engine.downgrade()));
+        tokio::spawn(Arc::clone(self).watch(engine.downgrade()));
         tokio::spawn(Arc::clone(self).listen(engine.downgrade()));
     }
 
@@ -135,6 +141,7 @@ impl Cluster {
 
     pub(crate) fn relay_started(&self, relay: RelayId, owner: NodeId, actor: &ActorRef<RoomMsg>) {
         self.relays.lock().insert(relay, (owner, actor.clone()));
+        self.heard.lock().entry(owner).or_insert_with(Instant::now);
     }
 
     pub(crate) fn relay_ended(&self, relay: RelayId) {
@@ -173,7 +180,8 @@ impl Cluster {
             }
             if let Ok(Ok(nodes)) = timeout(self.config.renew_every, self.leases.nodes()).await {
                 self.tenure.saw(nodes.into_iter().collect());
-                self.end_relays_of_the_dead();
+                let alive = self.tenure.nodes();
+                self.end_relays(|owner| !alive.contains(&owner));
             }
             let standing = self.standing();
             metrics::gauge!("tripsync_lease_held").set(if standing.holds_lease { 1.0 } else { 0.0 });
@@ -181,9 +189,32 @@ impl Cluster {
         }
     }
 
-    fn end_relays_of_the_dead(&self) {
-        let nodes = self.tenure.nodes();
-        for (_, relay) in self.relays.lock().values().filter(|(owner, _)| !nodes.contains(owner)) {
+    /// Says that this node lives, and gives up what it has in common with nodes that say nothing.
+    async fn watch(self: Arc<Self>, engine: WeakEngine) {
+        let mut ticks = interval(self.config.beat_every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if engine.upgrade().is_none_or(|engine| engine.is_drained()) {
+                return;
+            }
+            self.out.send_all(&Word::Alive.encode());
+            let silent: BTreeSet<_> = {
+                let mut heard = self.heard.lock();
+                let silent = heard.iter().filter(|(_, at)| at.elapsed() > self.config.silence_max).map(|(node, _)| *node).collect();
+                heard.retain(|node, _| !BTreeSet::contains(&silent, node));
+                silent
+            };
+            if !silent.is_empty() {
+                self.end_relays(|owner| silent.contains(&owner));
+                // Their inboxes end with this.
+                self.desks.lock().open.retain(|_, (node, _)| !silent.contains(node));
+            }
+        }
+    }
+
+    fn end_relays(&self, of: impl Fn(NodeId) -> bool) {
+        for (_, relay) in self.relays.lock().values().filter(|(owner, _)| of(*owner)) {
             // One that ends already needs no word.
             let _ = relay.cast(RoomMsg::Own(Own::OwnerGone));
         }
@@ -196,6 +227,7 @@ impl Cluster {
             if from == self.node {
                 continue;
             }
+            self.heard.lock().insert(from, Instant::now());
             for word in words {
                 self.take(&engine, from, word);
             }
@@ -211,13 +243,14 @@ impl Cluster {
                 }
             }
             Word::Up { relay, room, n, up } => self.at_desk(engine, (from, relay, room), n, *up),
+            Word::Alive => {}
             Word::Notice { user, frame } => engine.notifier_here().notice(user, &Frame::new(frame)),
         }
     }
 
     fn at_desk(self: &Arc<Self>, engine: &Engine, (from, relay, room): (NodeId, RelayId, RoomId), n: u64, up: Up) {
         let mut desks = self.desks.lock();
-        if let Some(desk) = desks.open.get(&relay) {
+        if let Some((_, desk)) = desks.open.get(&relay) {
             if desk.try_send((n, up)).is_err() {
                 metrics::counter!("tripsync_cluster_messages_dropped_total", "reason" => "desk_full").increment(1);
             }
@@ -235,7 +268,7 @@ impl Cluster {
         let (sender, inbox) = mpsc::channel(desk::INBOX_MAX);
         // The channel is new and empty.
         let _ = sender.try_send((n, up));
-        desks.open.insert(relay, sender);
+        desks.open.insert(relay, (from, sender));
         drop(desks);
         tokio::spawn(Desk::new(Arc::clone(self), engine.clone(), room, link).run(inbox));
     }

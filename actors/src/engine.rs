@@ -133,9 +133,9 @@ impl Engine {
     async fn launch(ports: Ports, kinds: Kinds, config: EngineConfig, sabotage: Sabotage) -> Result<Self, ractor::SpawnErr> {
         let Ports { journal, clock, directory, notifier: here, ids, cluster } = ports;
         let lanes = Lanes::start(&journal, &config);
-        let node = NodeId(ids());
+        let cluster = cluster.map(Cluster::new);
+        let node = cluster.as_ref().map_or_else(|| NodeId(ids()), |cluster| cluster.node);
         let registry = Registry::new(kinds, &config);
-        let cluster = cluster.map(|ports| Cluster::new(node, ports));
         let notifier: Arc<dyn Notifier> = match &cluster {
             Some(cluster) => Arc::new(Everywhere { here: Arc::clone(&here), cluster: Arc::clone(cluster) }),
             None => Arc::clone(&here),

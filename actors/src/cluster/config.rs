@@ -11,9 +11,10 @@ pub struct ClusterConfig {
     pub renew_every: Duration,
     /// How long before its end a lease is not relied on any more (default 250 ms), for clocks that run at different speeds.
     pub lease_margin: Duration,
-    /// How often each end of a relay says how much it has sent (default 250 ms), so that a lost last message is noticed.
+    /// How often a node says that it lives, and each end of a relay how much it has sent lately (default 250 ms), so that a lost last message
+    /// is noticed.
     pub beat_every: Duration,
-    /// A relay that hears nothing for this long (default 1 s) is given up; its sessions look for the room again.
+    /// Relays to and from a node that says nothing for this long (default 1 s) are given up; their sessions look for the room again.
     pub silence_max: Duration,
     /// A relay without sessions and calls ends after this long (default 10 s).
     pub relay_idle_after: Duration,

@@ -1,10 +1,11 @@
 //! Where the owner serves one relay: takes what its sessions and callers say to the room, and makes of it what they would have said here.
 //!
-//! A task per relay, so that a room that takes long to load holds up no other one. It ends when a message is missing, when nothing was heard
-//! for too long, or when the room is gone; its sessions are then gone from the room as after a cut connection.
+//! A task per relay, so that a room that takes long to load holds up no other one. It ends when a message is missing, when the relay's node is
+//! silent, or when the room is gone; its sessions are then gone from the room as after a cut connection.
 
 use super::Cluster;
 use super::link::RelayLink;
+use super::pulse::Pulse;
 use super::wire::{self, Down, Sender, Up, View};
 use crate::engine::{Engine, Ready, Reserved, RoomRef};
 use crate::frame::frame_of;
@@ -13,7 +14,7 @@ use crate::room::{From, Join, Op, Read, RoomMsg, RoomView, SessionInfo};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 use tripsync_domain::protocol::{Codec, ServerFrame};
 use tripsync_domain::{ClientId, ErrorCode, Rejection, RoomId, SessionId, UserId};
 
@@ -28,10 +29,10 @@ pub(super) struct Desk {
     link: Arc<RelayLink>,
     address: Option<RoomRef>,
     sessions: BTreeMap<SessionId, UserId>,
-    /// The number of the last message, and when anything was heard last.
+    /// The number of the last message.
     heard: u64,
-    heard_at: Instant,
-    beats: Interval,
+    pulse: Pulse,
+    beat_at: Instant,
 }
 
 /// Why a desk ends.
@@ -56,15 +57,16 @@ impl Drop for Receipt {
 
 impl Desk {
     pub(super) fn new(cluster: Arc<Cluster>, engine: Engine, room: RoomId, link: Arc<RelayLink>) -> Self {
-        let mut beats = interval(cluster.config.beat_every);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let beat_at = Instant::now() + cluster.config.beat_every;
         let (address, sessions) = (None, BTreeMap::new());
-        Self { cluster, engine, room, link, address, sessions, heard: 0, heard_at: Instant::now(), beats }
+        Self { cluster, engine, room, link, address, sessions, heard: 0, pulse: Pulse::default(), beat_at }
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<(u64, Up)>) {
-        let silence_max = self.cluster.config.silence_max;
         let end = loop {
+            if self.pulse.is_due(self.link.sent()) {
+                self.beat_at = self.beat_at.min(Instant::now() + self.cluster.config.beat_every);
+            }
             tokio::select! {
                 word = inbox.recv() => {
                     let Some((n, up)) = word else { break End::Over };
@@ -72,12 +74,12 @@ impl Desk {
                         break end;
                     }
                 }
-                _ = self.beats.tick() => {
+                () = sleep_until(self.beat_at) => {
                     let lost_room = !self.sessions.is_empty() && self.address.as_ref().is_none_or(RoomRef::is_gone);
-                    if self.link.is_cut() || lost_room || self.heard_at.elapsed() > silence_max {
+                    if self.link.is_cut() || lost_room {
                         break End::Over;
                     }
-                    self.link.beat();
+                    self.beat();
                 }
             }
         };
@@ -96,6 +98,11 @@ impl Desk {
         self.cluster.desk_ended(self.link.id());
     }
 
+    fn beat(&mut self) {
+        self.link.beat();
+        self.beat_at = Instant::now() + self.pulse.beat(self.link.sent(), self.cluster.config.beat_every);
+    }
+
     async fn hear(&mut self, n: u64, up: Up) -> Result<(), End> {
         if n > 0 {
             if n <= self.heard {
@@ -106,7 +113,6 @@ impl Desk {
             }
             self.heard = n;
         }
-        self.heard_at = Instant::now();
         match up {
             Up::Beat { sent } if sent > self.heard => Err(missed()),
             Up::Beat { .. } => Ok(()),
@@ -137,20 +143,10 @@ impl Desk {
             // Those were told that the room is gone, and are not in the next one.
             return Err(End::Over);
         }
-        let engine = self.engine.clone();
-        let mut starting = std::pin::pin!(engine.room_here(self.room));
-        let started = loop {
-            tokio::select! {
-                started = &mut starting => break started,
-                // A room that takes long to load is not a silent owner.
-                _ = self.beats.tick() => self.link.beat(),
-            }
-        };
-        let address = started.map_err(|rejection| match rejection.code {
+        let address = self.engine.room_here(self.room).await.map_err(|rejection| match rejection.code {
             ErrorCode::Moved | ErrorCode::Restarting => End::Over,
             _ => End::Refused(rejection),
         })?;
-        self.heard_at = Instant::now();
         self.address = Some(address.clone());
         Ok(address)
     }

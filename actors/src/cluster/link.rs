@@ -67,6 +67,11 @@ impl RelayLink {
         }
     }
 
+    /// How many messages were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.state.lock().sent
+    }
+
     /// Says how much was sent.
     pub(crate) fn beat(&self) {
         let state = self.state.lock();

@@ -5,6 +5,7 @@
 //! a message is missing, the owner is silent or gone, it ends, and its sessions look for the room again, from where each of them is.
 
 use super::Cluster;
+use super::pulse::Pulse;
 use super::wire::{self, Down, RelayId, Sender, Up, Word};
 use crate::engine::{Reserved, Shared};
 use crate::frame::{Frame, frame_of};
@@ -16,6 +17,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 use tripsync_domain::protocol::ServerFrame;
@@ -50,7 +52,9 @@ pub(crate) struct Relay {
     /// Numbers of the last messages to and from the owner.
     sent: u64,
     heard: u64,
-    heard_at: Instant,
+    pulse: Pulse,
+    /// When it says how much was sent next.
+    beat_at: Option<Instant>,
     used_at: Instant,
     /// Off the registry; whoever still has its address is sent back there.
     gone: bool,
@@ -78,9 +82,8 @@ impl Actor for RelayActor {
         let RelayStart { room, kind, owner, shared, cluster } = start;
         let id = RelayId(shared.new_id());
         cluster.relay_started(id, owner, &myself);
-        myself.send_interval(cluster.config.beat_every, || RoomMsg::Own(Own::Beat));
+        myself.send_after(cluster.config.relay_idle_after, || RoomMsg::Own(Own::Beat));
         metrics::gauge!("tripsync_relays").increment(1);
-        let now = Instant::now();
         let members = Members::new(room);
         Ok(Box::new(Relay {
             id,
@@ -96,8 +99,9 @@ impl Actor for RelayActor {
             last_call: 0,
             sent: 0,
             heard: 0,
-            heard_at: now,
-            used_at: now,
+            pulse: Pulse::default(),
+            beat_at: None,
+            used_at: Instant::now(),
             gone: false,
         }))
     }
@@ -187,12 +191,20 @@ impl Relay {
     }
 
     fn up(&mut self, up: Up) {
-        if self.sent == 0 {
-            // Silence is counted from the first word on.
-            self.heard_at = Instant::now();
-        }
         self.sent += 1;
         self.send(self.sent, up);
+        if self.beat_at.is_none() || self.pulse.is_due(self.sent) {
+            self.beat_in(self.cluster.config.beat_every);
+        }
+    }
+
+    /// Sets the next beat, unless an earlier one is set.
+    fn beat_in(&mut self, wait: Duration) {
+        let at = Instant::now() + wait;
+        if self.beat_at.is_none_or(|set| at < set) {
+            self.beat_at = Some(at);
+            self.myself.send_after(wait, || RoomMsg::Own(Own::Beat));
+        }
     }
 
     fn send(&mut self, n: u64, up: Up) {
@@ -204,12 +216,13 @@ impl Relay {
 
     fn beat(&mut self) {
         let config = &self.cluster.config;
-        if self.sent > 0 && self.heard_at.elapsed() > config.silence_max {
-            self.end("the owner is silent", None);
-        } else if self.members.is_empty() && self.calls.is_empty() && self.used_at.elapsed() > config.relay_idle_after {
+        if self.members.is_empty() && self.calls.is_empty() && self.used_at.elapsed() >= config.relay_idle_after {
             self.end("nobody needs the relay", None);
-        } else if self.sent > 0 {
+        } else if self.beat_at.is_some_and(|at| at <= Instant::now()) {
+            self.beat_at = None;
             self.send(0, Up::Beat { sent: self.sent });
+            let wait = self.pulse.beat(self.sent, self.cluster.config.beat_every);
+            self.beat_in(wait);
         }
     }
 
@@ -227,7 +240,6 @@ impl Relay {
                 return;
             }
         }
-        self.heard_at = Instant::now();
         let Some(down) = Down::decode(down) else { return self.missed() };
         match down {
             Down::To { session, frames } => self.to(session, &frames),

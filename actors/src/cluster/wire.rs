@@ -32,6 +32,8 @@ pub(crate) enum Word {
     Down { relay: RelayId, n: u64, down: Bytes },
     /// For a user's sockets on every node.
     Notice { user: UserId, frame: Bytes },
+    /// The node lives.
+    Alive,
 }
 
 /// From a relay to the room's owner.
