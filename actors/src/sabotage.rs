@@ -4,7 +4,7 @@
 //! takes a name from `TRIPSYNC_SABOTAGE`, so that the load test's verdict can be tried.
 
 macro_rules! sabotage {
-    ($($(#[$doc:meta])* $name:ident, $ask:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident $(, $ask:ident)?;)*) => {
         /// What is broken.
         #[cfg(any(test, feature = "testing", debug_assertions))]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ macro_rules! sabotage {
         impl Sabotage {
             /// Every way to break the engine.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            /// Those that only several nodes show.
+            pub const OF_CLUSTERS: &'static [Self] = &[Self::NoFence, Self::EpochFromLease, Self::RelayDropsSilently];
             pub(crate) const NONE: Self = Self::Nothing;
 
             /// By its name, as in `AckEarly`.
@@ -26,9 +28,9 @@ macro_rules! sabotage {
                 Self::ALL.iter().copied().find(|sabotage| format!("{sabotage:?}") == name)
             }
 
-            $(pub(crate) fn $ask(self) -> bool {
+            $($(pub(crate) fn $ask(self) -> bool {
                 self == Self::$name
-            })*
+            })?)*
         }
 
         /// Nothing is ever broken on purpose.
@@ -40,9 +42,9 @@ macro_rules! sabotage {
         impl Sabotage {
             pub(crate) const NONE: Self = Self;
 
-            $(pub(crate) const fn $ask(self) -> bool {
+            $($(pub(crate) const fn $ask(self) -> bool {
                 false
-            })*
+            })?)*
         }
     };
 }
@@ -63,5 +65,10 @@ sabotage! {
     /// What was stored unnoticed is not announced after a reload.
     ForgetMissed, forgets_missed;
     /// A relay loses a message now and then, and does not notice that one is missing.
+    RelayDropsSilently, drops_silently;
+    /// The journal takes appends of an owner that was overtaken. Done by the journal in memory.
+    NoFence;
+    /// Epochs are counted in the place of leases, and fall back with it. Done by the journal in memory.
+    EpochFromLease;
     RelayDropsSilently, drops_silently;
 }

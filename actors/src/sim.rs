@@ -2,14 +2,21 @@
 //!
 //! A [`plan::Plan`] is made from a seed and says everything that happens: what clients do, which sockets drop, what the journal
 //! suffers. One thread and paused time make one plan one trace. After the plan comes a quiet time, and then everybody must agree with the
-//! journal. A failing plan is saved and can be replayed: see [`tests`].
+//! journal. A failing plan is saved and can be replayed: see [`tests`]. [`cluster`] does the same with several nodes.
 
+mod acts;
+mod calls;
 mod client;
+mod cluster;
+mod judge;
+mod names;
 mod node;
+mod parts;
+mod people;
 mod plan;
 #[expect(clippy::wildcard_enum_match_arm, reason = "only some events count")]
 mod pools;
-mod random;
+mod suite;
 mod ward;
 mod world;
 

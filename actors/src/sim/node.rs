@@ -1,19 +1,17 @@
 //! A node of the simulation: the real engine and sessions on ports that can be cut off from it.
 
+use super::parts::{self, NoNotices, next_id};
 use super::plan::Tuning;
-use crate::config::EngineConfig;
 use crate::engine::{Engine, Kinds, Ports};
-use crate::frame::Frame;
-use crate::ports::{Append, Journal, JournalError, Notifier, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
-use crate::session::{Authenticator, Credential, SessionLimits, Shared};
+use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
+use crate::session::Shared;
 use crate::testing::{MemoryDirectory, MemoryJournal, Sabotage, TestClock};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tripsync_domain::trip::Trip;
-use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Rejection, RoomId, Seq, Timestamp, UserId};
-use uuid::Uuid;
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Timestamp, UserId};
 
 /// A journal that a dead process cannot reach any more.
 pub(super) struct Mortal {
@@ -102,35 +100,11 @@ impl Journal for Mortal {
     }
 }
 
-struct NoNotices;
-
-impl Notifier for NoNotices {
-    fn notice(&self, _: UserId, _: &Frame) {}
-}
-
-struct AnyToken;
-
-#[async_trait]
-impl Authenticator for AnyToken {
-    fn is_ended(&self, _: &Credential) -> bool {
-        false
-    }
-
-    async fn check(&self, _: &str) -> Result<Credential, Rejection> {
-        Ok(Credential { user: UserId(Uuid::nil()), login: Uuid::nil(), expires_at: Timestamp::from_ms(i64::MAX / 4) })
-    }
-}
-
 /// A process: alive until its journal cannot be reached any more.
 pub(super) struct Node {
     pub(super) engine: Engine,
     pub(super) journal: Arc<Mortal>,
     pub(super) sessions: Arc<Shared>,
-}
-
-pub(super) fn next_id(ids: &AtomicU64) -> Uuid {
-    let n = u128::from(ids.fetch_add(1, Ordering::Relaxed));
-    Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 + n)
 }
 
 /// Starts one on what outlives it.
@@ -152,22 +126,7 @@ pub(super) async fn start(
         ids: Arc::new(move || next_id(&fresh)),
         cluster: None,
     };
-    let config = EngineConfig {
-        ring_events_max: tuning.ring_events,
-        snapshot_every: tuning.snapshot_every,
-        idle_after: Duration::from_millis(tuning.idle_ms),
-        clients_max: tuning.clients_max,
-        ..EngineConfig::default()
-    };
-    let engine = Engine::start_sabotaged(ports, Kinds::default().with::<Trip>(), config, sabotage).await.unwrap();
-    let limits = SessionLimits {
-        commands_per_s: 100_000,
-        commands_burst: 100_000,
-        commands_in_flight_max: tuning.in_flight,
-        messages_per_s: 100_000,
-        errors_per_min: 100_000,
-        ..SessionLimits::default()
-    };
-    let sessions = Shared { rooms: Arc::new(engine.clone()), authenticator: Arc::new(AnyToken), clock: Arc::new(clock.clone()), limits };
-    Node { engine, journal, sessions: Arc::new(sessions) }
+    let engine = Engine::start_sabotaged(ports, Kinds::default().with::<Trip>(), parts::engine_config(tuning), sabotage).await.unwrap();
+    let sessions = parts::sessions(&engine, clock, parts::limits(tuning));
+    Node { engine, journal, sessions }
 }

@@ -1,12 +1,9 @@
 //! What happens in one run.
 
-use super::random::Random;
+use super::acts::{Act, Call, How, Since};
+use super::names::USERS;
+use crate::testing::Random;
 use serde::{Deserialize, Serialize};
-
-/// Users: the creator, a participant, a viewer, and one who is not a member at first.
-pub(super) const USERS: usize = 4;
-/// Rooms; most happens in the first.
-pub(super) const ROOMS: usize = 2;
 
 /// Everything that happens in one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +27,7 @@ pub(super) struct Tuning {
     pub(super) budget_bytes: usize,
 }
 
-/// One thing that happens. Clients and rooms are numbers; a seed stands for a command that is made up when its time comes.
+/// One thing that happens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Step {
     /// A socket opens, or is opened anew.
@@ -39,65 +36,8 @@ pub(super) enum Step {
     Drop(usize),
     /// It is closed with a goodbye.
     Close(usize),
-    Join {
-        client: usize,
-        room: usize,
-        since: Since,
-    },
-    Leave {
-        client: usize,
-        room: usize,
-    },
-    /// A new command, sent so many times at once; kept for later when the client is not in the room.
-    Op {
-        client: usize,
-        room: usize,
-        seed: u64,
-        times: usize,
-    },
-    /// The oldest unanswered command once more.
-    Resend {
-        client: usize,
-        room: usize,
-    },
-    /// A command that was acknowledged, the `back`-th from the end, once more.
-    Repeat {
-        client: usize,
-        room: usize,
-        back: usize,
-    },
-    /// Another command under the number of one that was acknowledged.
-    Reuse {
-        client: usize,
-        room: usize,
-        back: usize,
-    },
-    Presence {
-        client: usize,
-        room: usize,
-    },
-    /// The client reads nothing any more.
-    Stall(usize),
-    Unstall(usize),
-    /// A command from a surface without a socket.
-    Call {
-        user: usize,
-        room: usize,
-        seed: u64,
-        how: How,
-    },
-    Read {
-        user: usize,
-        room: usize,
-    },
-    /// Members are taken in, put out, promoted.
-    Members {
-        room: usize,
-        seed: u64,
-    },
-    Delete {
-        room: usize,
-    },
+    Act(Act),
+    Call(Call),
     /// The next appends have an outcome that nobody learns: stored or not.
     Faults(Vec<bool>),
     Freeze,
@@ -121,27 +61,9 @@ pub(super) enum Step {
     Turns(usize),
 }
 
-/// What a client says that it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Since {
-    Nothing,
-    Position,
-    Future,
-    OtherEpoch,
-}
-
-/// How a call is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum How {
-    Numbered,
-    Bare,
-    IfMatch,
-}
-
-impl Plan {
-    pub(super) fn new(seed: u64, length: usize) -> Self {
-        let mut random = Random::new(seed);
-        let tuning = Tuning {
+impl Tuning {
+    pub(super) fn new(random: &mut Random) -> Self {
+        Self {
             ring_events: random.pick(&[4, 16, 1_000]),
             snapshot_every: random.pick(&[3, 10, 500]),
             idle_ms: random.pick(&[20, 1_000, 60_000]),
@@ -149,13 +71,20 @@ impl Plan {
             in_flight: random.pick(&[3, 64]),
             clients_max: random.pick(&[1, 1_024]),
             budget_bytes: random.pick(&[600, 20_000]),
-        };
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn new(seed: u64, length: usize) -> Self {
+        let mut random = Random::new(seed);
+        let tuning = Tuning::new(&mut random);
         let mut clients = vec![0, 1];
         clients.extend((0..=random.below(3)).map(|_| random.below(USERS)));
         let mut steps = Vec::new();
         for client in 0..clients.len() {
             steps.push(Step::Connect(client));
-            steps.push(Step::Join { client, room: 0, since: Since::Nothing });
+            steps.push(Step::Act(Act::Join { client, room: 0, since: Since::Nothing }));
         }
         steps.push(Step::Sleep(20));
         let troubled = !random.one_in(5);
@@ -176,27 +105,27 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
     let seed = random.next();
     let kind = random.below(if troubled { 130 } else { 100 });
     match kind {
-        0..40 => Step::Op { client, room, seed, times: if random.one_in(6) { 2 } else { 1 } },
+        0..40 => Step::Act(Act::Op { client, room, seed, times: if random.one_in(6) { 2 } else { 1 } }),
         40..45 => Step::Connect(client),
         45..49 => Step::Drop(client),
         49 => Step::Close(client),
         50..58 => {
             let since = random.pick(&[Since::Position, Since::Position, Since::Position, Since::Nothing, Since::Future, Since::OtherEpoch]);
-            Step::Join { client, room, since }
+            Step::Act(Act::Join { client, room, since })
         }
-        58 => Step::Leave { client, room },
-        59..62 => Step::Resend { client, room },
-        62..65 => Step::Repeat { client, room, back: random.below(8) },
-        65 => Step::Reuse { client, room, back: random.below(4) },
-        66..69 => Step::Presence { client, room },
-        69..71 => Step::Stall(client),
-        71..74 => Step::Unstall(client),
-        74..78 => Step::Call { user, room, seed, how: random.pick(&[How::Numbered, How::Bare, How::IfMatch]) },
-        78..80 => Step::Read { user, room },
-        80..84 => Step::Members { room, seed },
+        58 => Step::Act(Act::Leave { client, room }),
+        59..62 => Step::Act(Act::Resend { client, room }),
+        62..65 => Step::Act(Act::Repeat { client, room, back: random.below(8) }),
+        65 => Step::Act(Act::Reuse { client, room, back: random.below(4) }),
+        66..69 => Step::Act(Act::Presence { client, room }),
+        69..71 => Step::Act(Act::Stall(client)),
+        71..74 => Step::Act(Act::Unstall(client)),
+        74..78 => Step::Call(Call::Command { user, room, seed, how: random.pick(&[How::Numbered, How::Bare, How::IfMatch]) }),
+        78..80 => Step::Call(Call::Read { user, room }),
+        80..84 => Step::Call(Call::Members { room, seed }),
         84..94 => Step::Sleep(random.pick(&[0, 1, 3, 10, 60, 300, 2_000])),
         94 => Step::Sleep(random.pick(&[7_000, 70_000])),
-        95 if random.one_in(8) => Step::Delete { room },
+        95 if random.one_in(8) => Step::Call(Call::Delete { room }),
         95 => Step::ClockBack(5_000),
         96..100 => Step::Turns(1 + random.below(20)),
         100..109 => Step::Faults((0..=random.below(2)).map(|_| random.one_in(2)).collect()),

@@ -1,5 +1,6 @@
 //! Watches what leaves the engine, at the moment when it leaves.
 
+use super::names::{self, USERS};
 use crate::testing::MemoryJournal;
 use crate::testing::checker::Violation;
 use parking_lot::Mutex;
@@ -28,6 +29,39 @@ impl Violations {
     }
 }
 
+/// What everybody together knows of the rooms: the highest seq that anybody was shown or answered. Whatever is asked for after that must not
+/// be older. As everything happens in one thread, "after" is what came later in the run, whatever clocks say.
+#[derive(Clone, Default)]
+pub(super) struct Known(Arc<Mutex<Learnt>>);
+
+#[derive(Default)]
+struct Learnt {
+    seqs: BTreeMap<RoomId, u64>,
+    vague: bool,
+}
+
+impl Known {
+    pub(super) fn learnt(&self, room: RoomId, seq: u64) {
+        let mut learnt = self.0.lock();
+        let known = learnt.seqs.entry(room).or_default();
+        *known = seq.max(*known);
+    }
+
+    pub(super) fn seq(&self, room: RoomId) -> u64 {
+        self.0.lock().seqs.get(&room).copied().unwrap_or(0)
+    }
+
+    /// For a while what is shown may be older than what is known elsewhere: the one exception, see GUARANTEES.
+    pub(super) fn set_vague(&self, vague: bool) {
+        self.0.lock().vague = vague;
+    }
+
+    /// Whether what is shown must not be older than what is known.
+    pub(super) fn is_exact(&self) -> bool {
+        !self.0.lock().vague
+    }
+}
+
 /// A room as the journal has it at this moment.
 #[derive(Default)]
 struct Mirror {
@@ -43,18 +77,21 @@ pub(super) struct Ward {
     journal: MemoryJournal,
     rooms: Arc<Mutex<BTreeMap<String, (RoomId, Mirror)>>>,
     users: Arc<Vec<UserId>>,
-    violations: Violations,
+    pub(super) violations: Violations,
+    pub(super) known: Known,
     trace: Arc<Mutex<u64>>,
 }
 
 impl Ward {
-    pub(super) fn new(journal: MemoryJournal, rooms: &[RoomId], users: Vec<UserId>, violations: Violations) -> Self {
+    pub(super) fn new(journal: MemoryJournal) -> Self {
+        let (rooms, users) = (names::rooms(), (0..USERS).map(names::user).collect());
         let mirrors = rooms.iter().map(|room| (room.to_string(), (*room, Mirror { access: vec![Vec::new()], ..Mirror::default() })));
         Self {
             journal,
             rooms: Arc::new(Mutex::new(mirrors.collect())),
             users: Arc::new(users),
-            violations,
+            violations: Violations::default(),
+            known: Known::default(),
             trace: Arc::new(Mutex::new(0xcbf2_9ce4_8422_2325)),
         }
     }

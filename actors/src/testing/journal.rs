@@ -41,6 +41,18 @@ struct Plan {
     /// For every append once `faults` is used up.
     lasting_fault: Option<Fault>,
     away: bool,
+    unfenced: bool,
+    epochs: Option<EpochSource>,
+}
+
+/// Where a journal that is broken on purpose takes epochs from.
+#[derive(Clone)]
+struct EpochSource(Arc<dyn Fn(RoomId) -> Epoch + Send + Sync>);
+
+impl std::fmt::Debug for EpochSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EpochSource")
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,10 +122,38 @@ impl MemoryJournal {
         self.plan.lock().away = away;
     }
 
+    /// Breaks the journal on purpose: appends of an old epoch are taken.
+    pub fn remove_fence(&self) {
+        self.plan.lock().unfenced = true;
+    }
+
+    /// Breaks the journal on purpose: a new owner's epoch is what `source` says.
+    pub fn take_epochs_from(&self, source: impl Fn(RoomId) -> Epoch + Send + Sync + 'static) {
+        self.plan.lock().epochs = Some(EpochSource(Arc::new(source)));
+    }
+
+    /// The epochs under which a room's records were written, in order.
+    #[must_use]
+    pub fn epochs(&self, room: RoomId) -> Vec<Epoch> {
+        self.rooms.lock().get(&room).map(Room::epochs).unwrap_or_default()
+    }
+
+    /// The records that were written under an epoch when there was a higher one; none, unless the journal is broken.
+    #[must_use]
+    pub fn overtaken(&self, room: RoomId) -> Vec<Seq> {
+        self.rooms.lock().get(&room).map(|room| room.overtaken.clone()).unwrap_or_default()
+    }
+
     /// All records of a room, in order.
     #[must_use]
     pub fn records(&self, room: RoomId) -> Vec<Stored> {
         self.rooms.lock().get(&room).map(|room| room.records(Seq(0), Seq(u64::MAX), usize::MAX)).unwrap_or_default()
+    }
+
+    /// The last seq of a room.
+    #[must_use]
+    pub fn last(&self, room: RoomId) -> Seq {
+        self.rooms.lock().get(&room).map(Room::last).unwrap_or_default()
     }
 
     /// The snapshot that is kept of a room.
@@ -241,7 +281,8 @@ impl Journal for MemoryJournal {
 
     async fn open(&self, room: RoomId, node: NodeId) -> Result<Option<Opened>, JournalError> {
         self.reachable()?;
-        Ok(self.rooms.lock().get_mut(&room).map(|room| room.open(node)))
+        let source = self.plan.lock().epochs.clone();
+        Ok(self.rooms.lock().get_mut(&room).map(|found| found.open(node, source.map(|source| (source.0)(room)))))
     }
 
     async fn epoch(&self, room: RoomId) -> Result<Option<Epoch>, JournalError> {
@@ -250,10 +291,10 @@ impl Journal for MemoryJournal {
     }
 
     async fn append(&self, batch: Arc<[Append]>) -> Result<Vec<Result<(), Refusal>>, JournalError> {
-        let (delay, fault) = {
+        let (delay, fault, unfenced) = {
             let mut plan = self.plan.lock();
             let lasting = plan.lasting_fault;
-            (plan.append_delay, plan.faults.pop_front().unwrap_or(lasting))
+            (plan.append_delay, plan.faults.pop_front().unwrap_or(lasting), plan.unfenced)
         };
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -265,7 +306,7 @@ impl Journal for MemoryJournal {
             let mut rooms = self.rooms.lock();
             let mut reservations = self.reservations.lock();
             let append = |part: &Append| {
-                rooms.get_mut(&part.room).ok_or(Refusal::Fenced)?.append(part)?;
+                rooms.get_mut(&part.room).ok_or(Refusal::Fenced)?.append(part, unfenced)?;
                 reservations.project(part);
                 Ok(())
             };

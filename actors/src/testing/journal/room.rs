@@ -68,8 +68,12 @@ pub(super) struct Room {
     pub(super) snapshot: Option<Snapshot>,
     pub(super) deadline: Option<Timestamp>,
     pub(super) side: Side,
-    /// The record with seq 1 first.
-    records: Vec<Bytes>,
+    /// Records that were written under an epoch when there was a higher one.
+    pub(super) overtaken: Vec<Seq>,
+    /// The highest epoch that there was.
+    highest: Epoch,
+    /// The record with seq 1 first, with the epoch under which it was written.
+    records: Vec<(Bytes, Epoch)>,
     commands: BTreeMap<(UserId, ClientId, CommandNumber), (Seq, u64)>,
 }
 
@@ -85,23 +89,27 @@ impl Room {
             snapshot: None,
             deadline: None,
             side: Side::default(),
+            overtaken: Vec::new(),
+            highest: Epoch(0),
             records: Vec::new(),
             commands: BTreeMap::new(),
         }
     }
 
-    fn last(&self) -> Seq {
+    pub(super) fn last(&self) -> Seq {
         Seq(u64::try_from(self.records.len()).unwrap_or(u64::MAX))
     }
 
-    pub(super) fn open(&mut self, node: NodeId) -> Opened {
-        self.epoch = self.epoch.next();
+    /// Gives the room a new owner, with an epoch that only a test of broken journals says.
+    pub(super) fn open(&mut self, node: NodeId, epoch: Option<Epoch>) -> Opened {
+        self.epoch = epoch.unwrap_or_else(|| self.epoch.next());
+        self.highest = self.highest.max(self.epoch);
         self.node = Some(node);
         Opened { kind: self.kind.clone(), epoch: self.epoch, snapshot: self.snapshot.clone(), last: self.last() }
     }
 
-    pub(super) fn append(&mut self, append: &Append) -> Result<(), Refusal> {
-        if append.epoch != self.epoch {
+    pub(super) fn append(&mut self, append: &Append, unfenced: bool) -> Result<(), Refusal> {
+        if append.epoch != self.epoch && !unfenced {
             return Err(Refusal::Fenced);
         }
         let mut expected = self.last();
@@ -129,7 +137,10 @@ impl Room {
         }
         self.side = side;
         self.deadline = append.deadline;
-        self.records.extend(append.records.iter().map(|record| record.bytes.clone()));
+        if append.epoch < self.highest {
+            self.overtaken.extend(append.records.iter().map(|record| record.seq));
+        }
+        self.records.extend(append.records.iter().map(|record| (record.bytes.clone(), append.epoch)));
         self.commands.extend(commands);
         append.projections.iter().for_each(|projection| self.project(projection));
         Ok(())
@@ -180,8 +191,12 @@ impl Room {
             .skip(from)
             .take_while(|(seq, _)| *seq <= up_to)
             .take(limit)
-            .map(|(seq, bytes)| Stored { seq, bytes: bytes.clone() })
+            .map(|(seq, (bytes, _))| Stored { seq, bytes: bytes.clone() })
             .collect()
+    }
+
+    pub(super) fn epochs(&self) -> Vec<Epoch> {
+        self.records.iter().map(|(_, epoch)| *epoch).collect()
     }
 
     pub(super) fn last_command(&self, author: UserId, client: ClientId) -> Option<CommandNumber> {
@@ -192,7 +207,7 @@ impl Room {
     pub(super) fn find_command(&self, author: UserId, client: ClientId, n: CommandNumber) -> Option<StoredCommand> {
         let (seq, fingerprint) = *self.commands.get(&(author, client, n))?;
         let index = usize::try_from(seq.0.checked_sub(1)?).ok()?;
-        Some(StoredCommand { seq, fingerprint, bytes: self.records.get(index)?.clone() })
+        Some(StoredCommand { seq, fingerprint, bytes: self.records.get(index)?.0.clone() })
     }
 
     pub(super) fn save_snapshot(&mut self, epoch: Epoch, snapshot: Snapshot) {
