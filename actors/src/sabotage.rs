@@ -70,5 +70,4 @@ sabotage! {
     NoFence;
     /// Epochs are counted in the place of leases, and fall back with it. Done by the journal in memory.
     EpochFromLease;
-    RelayDropsSilently, drops_silently;
 }

@@ -43,6 +43,20 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         runs: u32,
     },
+    /// Simulate a cluster of three nodes on virtual time, with every fault that a seed makes up, in an optimised build.
+    ///
+    /// A seed that fails is printed, saved in target/failed-plans and made short.
+    Sim {
+        /// How many seeds (default 20,000; one with --seed).
+        #[arg(long)]
+        seeds: Option<u64>,
+        /// The first one, or the only one.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// A saved plan.
+        #[arg(long, conflicts_with_all = ["seeds", "seed"])]
+        plan: Option<PathBuf>,
+    },
     /// Check the dependencies: duplicates, banned crates, sources, licences, versions with known holes.
     Audit,
 }
@@ -52,6 +66,7 @@ fn main() -> ExitCode {
         Command::Test { args } => xtask::test_run::run(&args),
         Command::Postgres { command } => xtask::test_run::with_postgres(&command),
         Command::Figures { folder, only, runs } => xtask::figures::run(&folder, &only, runs),
+        Command::Sim { seeds, seed, plan } => xtask::sim::run(&xtask::sim::Seeds { count: seeds, first: seed, plan }),
         Command::Audit => xtask::audit::run(),
     };
     match outcome {

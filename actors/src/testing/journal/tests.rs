@@ -101,3 +101,21 @@ async fn a_slow_journal_takes_its_time() {
     assert_eq!(before.elapsed(), Duration::from_millis(300));
     journal.until_appends(1).await;
 }
+
+#[tokio::test]
+async fn a_journal_without_its_fence_knows_what_was_overtaken() {
+    let journal = MemoryJournal::new();
+    let (room, old) = room(&journal).await;
+    journal.append(one((room, old), 1).into()).await.unwrap();
+    let new = journal.open(room, NodeId(Uuid::now_v7())).await.unwrap().unwrap().epoch;
+    assert_eq!(journal.append(one((room, old), 2).into()).await.unwrap(), [Err(Refusal::Fenced)]);
+    journal.remove_fence();
+    journal.append(one((room, old), 2).into()).await.unwrap();
+    journal.append(one((room, new), 3).into()).await.unwrap();
+    assert_eq!((journal.epochs(room), journal.overtaken(room)), (vec![old, old, new], vec![Seq(2)]));
+    assert_eq!(journal.last(room), Seq(3));
+    journal.take_epochs_from(|_| Epoch(1));
+    assert_eq!(journal.open(room, NodeId(Uuid::now_v7())).await.unwrap().unwrap().epoch, Epoch(1));
+    journal.append(one((room, Epoch(1)), 4).into()).await.unwrap();
+    assert_eq!(journal.overtaken(room), [Seq(2), Seq(4)]);
+}
