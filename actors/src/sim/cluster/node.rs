@@ -68,6 +68,7 @@ impl Process {
             notifier: Arc::new(NoNotices),
             ids: ids(id, &ground.ids),
             cluster: Some(ClusterPorts {
+                node: id,
                 leases: Arc::new(FarLeases { services, node: node.clone() }),
                 bus: node.bus(),
                 config: cluster_config(&ground.times),
