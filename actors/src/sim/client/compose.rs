@@ -31,4 +31,3 @@ pub(in crate::sim) fn command(random: &mut Random, user: UserId, items: &[(&'sta
         _ => json!({"type": "react", "message": some(random, "message"), "emoji": "👍", "on": true}),
     }
 }
-

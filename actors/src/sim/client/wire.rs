@@ -99,4 +99,3 @@ impl SessionSink for Wire {
 
     fn detached(&self, _: RoomId, _: Detached) {}
 }
-

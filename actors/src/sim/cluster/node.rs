@@ -55,8 +55,7 @@ impl Process {
         let id = NodeId(next_id(&ground.ids));
         let node = ground.hub.node(id);
         let services = Services(services.clone());
-        let journal =
-            Arc::new(FarJournal { services: services.clone(), journal: ground.memory.clone(), cut: AtomicBool::new(false) });
+        let journal = Arc::new(FarJournal { services: services.clone(), journal: ground.memory.clone(), cut: AtomicBool::new(false) });
         let clock = {
             let _on = machine.enter();
             TestClock::running(Timestamp::from_ms(1_800_000_000_000).plus(now))

@@ -37,29 +37,47 @@ pub(super) struct Times {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Step {
     /// A socket opens to a node, or is opened anew.
-    Connect { client: usize, node: usize },
+    Connect {
+        client: usize,
+        node: usize,
+    },
     /// It breaks.
     Drop(usize),
     /// It is closed with a goodbye.
     Close(usize),
     Act(Act),
-    Call { node: usize, call: Call },
+    Call {
+        node: usize,
+        call: Call,
+    },
     /// The process dies; a fresh one starts after a while.
-    Crash { node: usize, down_ms: u64 },
+    Crash {
+        node: usize,
+        down_ms: u64,
+    },
     /// The process hands over and ends as it should; a fresh one starts.
     Restart(usize),
     /// The process stands still for so long, and goes on as if nothing had been.
-    Pause { node: usize, ms: u64 },
+    Pause {
+        node: usize,
+        ms: u64,
+    },
     /// The process goes on.
     Wake(usize),
     /// Nothing that one node says reaches the other.
-    Cut { from: usize, to: usize },
+    Cut {
+        from: usize,
+        to: usize,
+    },
     /// Everything that nodes say reaches the others again.
     Join,
     Weather(BusFaults),
     BusAway(bool),
     /// The place of leases cannot be reached by one node, or by any.
-    LeasesAway { node: Option<usize>, how: Away },
+    LeasesAway {
+        node: Option<usize>,
+        how: Away,
+    },
     LeasesBack,
     /// Of so many calls to the place of leases in 1,000 the answer is lost.
     LeasesUnanswered(u16),
@@ -74,7 +92,10 @@ pub(super) enum Step {
     Thaw,
     AppendDelay(u64),
     /// A node's wall clock steps.
-    ClockStep { node: usize, ms: i64 },
+    ClockStep {
+        node: usize,
+        ms: i64,
+    },
     Sleep(u64),
     /// Tasks get so many turns.
     Turns(usize),
@@ -154,7 +175,9 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
         58..61 => Step::Act(Act::Presence { client, room }),
         61 => Step::Act(Act::Stall(client)),
         62..64 => Step::Act(Act::Unstall(client)),
-        64..70 => Step::Call { node, call: Call::Command { user, room, seed, how: random.pick(&[How::Numbered, How::Bare, How::IfMatch]) } },
+        64..70 => {
+            Step::Call { node, call: Call::Command { user, room, seed, how: random.pick(&[How::Numbered, How::Bare, How::IfMatch]) } }
+        }
         70..76 => Step::Call { node, call: Call::Read { user, room } },
         76..80 => Step::Call { node, call: Call::Members { room, seed } },
         80 if random.one_in(8) => Step::Call { node, call: Call::Delete { room } },

@@ -351,9 +351,9 @@ impl World {
             }
             let drained = |world: &Self| world.process(node).is_none_or(|process| process.drained().is_some());
             self.until("the node has gone away", Duration::from_secs(40), drained)?;
-            let clean = self.process(node).is_none_or(|process| {
-                process.drained() == Some(true) && process.engine().is_none_or(|engine| engine.rooms() == 0)
-            });
+            let clean = self
+                .process(node)
+                .is_none_or(|process| process.drained() == Some(true) && process.engine().is_none_or(|engine| engine.rooms() == 0));
             if !clean {
                 return Err(format!("an actor is left behind on node {node}"));
             }

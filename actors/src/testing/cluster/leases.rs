@@ -93,7 +93,10 @@ impl Leases for MemoryNode {
     }
 
     async fn resign(&self, node: NodeId) -> Result<(), LeaseError> {
-        self.ask(|store, _| drop(store.leases.remove(&node))).await
+        self.ask(|store, _| {
+            store.leases.remove(&node);
+        })
+        .await
     }
 
     async fn claim(&self, room: RoomId, node: NodeId) -> Result<Option<NodeId>, LeaseError> {
