@@ -262,7 +262,7 @@ impl Cluster {
         let link = RelayLink::new(relay, from, Arc::clone(&self.out));
         if n != 1 || desks.ended.contains(&relay) {
             // The first word is missing, or this is a late one.
-            link.push(&wire::Down::Gone { rejection: None });
+            link.say(&wire::Down::Gone { rejection: None });
             return;
         }
         let (sender, inbox) = mpsc::channel(desk::INBOX_MAX);

@@ -76,10 +76,14 @@ impl RelayLink {
     pub(crate) fn beat(&self) {
         let state = self.state.lock();
         if !state.cut {
-            let down = Down::Beat { sent: state.sent }.encode();
-            // The next one says the same.
-            let _ = self.out.send(self.to, Word::Down { relay: self.id, n: 0, down }.encode());
+            self.say(&Down::Beat { sent: state.sent });
         }
+    }
+
+    /// Says something without a number. If it is lost, the next one says the same.
+    pub(crate) fn say(&self, down: &Down) {
+        let word = Word::Down { relay: self.id, n: 0, down: down.encode() };
+        let _ = self.out.send(self.to, word.encode());
     }
 
     /// The way to one joining of one session.
