@@ -66,7 +66,7 @@ pub(super) fn run(plan: &Plan, sabotage: Sabotage) -> (Vec<Violation>, u64) {
         }
         world.heal()?;
         world.judge();
-        world.finish()
+        if violations.all().is_empty() { world.finish() } else { Ok(()) }
     });
     if let Err(violation) = ran {
         violations.add(violation);
