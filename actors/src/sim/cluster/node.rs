@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tripsync_domain::trip::Trip;
 use tripsync_domain::{NodeId, Timestamp};
-use uuid::Uuid;
 
 /// What outlives every node.
 pub(super) struct Ground {
@@ -60,12 +59,13 @@ impl Process {
             let _on = machine.enter();
             TestClock::running(Timestamp::from_ms(1_800_000_000_000).plus(now))
         };
+        let ids = Arc::clone(&ground.ids);
         let ports = Ports {
             journal: Arc::clone(&journal) as _,
             clock: Arc::new(clock.clone()),
             directory: Arc::new(ground.directory.clone()),
             notifier: Arc::new(NoNotices),
-            ids: ids(id, &ground.ids),
+            ids: Arc::new(move || next_id(&ids)),
             cluster: Some(ClusterPorts {
                 node: id,
                 leases: Arc::new(FarLeases { services, node: node.clone() }),
@@ -118,12 +118,6 @@ impl Process {
     pub(super) fn die(self) {
         self.node.die();
     }
-}
-
-/// The node's id first, then fresh ones.
-fn ids(node: NodeId, ids: &Arc<AtomicU64>) -> Arc<dyn Fn() -> Uuid + Send + Sync> {
-    let (ids, asked) = (Arc::clone(ids), AtomicBool::new(false));
-    Arc::new(move || if asked.swap(true, std::sync::atomic::Ordering::Relaxed) { next_id(&ids) } else { node.0 })
 }
 
 fn engine_config(tuning: &Tuning) -> EngineConfig {
