@@ -36,6 +36,7 @@ use tenure::Tenure;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tripsync_domain::{ErrorCode, NodeId, Rejection, RoomId, UserId};
+use uuid::Uuid;
 use wire::{RelayId, Up, Word};
 
 /// Relays whose desks have ended and whose late words are passed over.
@@ -238,8 +239,15 @@ impl Cluster {
         match word {
             Word::Down { relay, n, down } => {
                 let relays = self.relays.lock();
-                if let Some((_, actor)) = relays.get(&relay).filter(|(owner, _)| *owner == from) {
-                    let _ = actor.cast(RoomMsg::Own(Own::Down { n, down }));
+                match relays.get(&relay) {
+                    Some((owner, actor)) if *owner == from => drop(actor.cast(RoomMsg::Own(Own::Down { n, down }))),
+                    // Its word that it ended was lost. Said again when the desk asks, by a beat.
+                    None if n == 0 => {
+                        let bye = Word::Up { relay, room: RoomId(Uuid::nil()), n: 0, up: Box::new(Up::Bye) };
+                        // The desk will ask again.
+                        let _ = self.out.send(from, bye.encode());
+                    }
+                    Some(_) | None => {}
                 }
             }
             Word::Up { relay, room, n, up } => self.at_desk(engine, (from, relay, room), n, *up),

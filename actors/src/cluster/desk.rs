@@ -28,11 +28,19 @@ pub(super) struct Desk {
     room: RoomId,
     link: Arc<RelayLink>,
     address: Option<RoomRef>,
-    sessions: BTreeMap<SessionId, UserId>,
+    sessions: BTreeMap<SessionId, Guest>,
     /// The number of the last message.
     heard: u64,
     pulse: Pulse,
     beat_at: Instant,
+}
+
+/// A session elsewhere. In the room it goes by an id of this desk's own: when it has come back through another relay, what this desk still says
+/// of it, above all that it left, does not mean the one that is back.
+#[derive(Clone, Copy)]
+struct Guest {
+    id: SessionId,
+    user: UserId,
 }
 
 /// Why a desk ends.
@@ -68,12 +76,7 @@ impl Desk {
                 self.beat_at = self.beat_at.min(Instant::now() + self.cluster.config.beat_every);
             }
             tokio::select! {
-                word = inbox.recv() => {
-                    let Some((n, up)) = word else { break End::Over };
-                    if let Err(end) = self.hear(n, up).await {
-                        break end;
-                    }
-                }
+                biased;
                 () = sleep_until(self.beat_at) => {
                     let lost_room = !self.sessions.is_empty() && self.address.as_ref().is_none_or(RoomRef::is_gone);
                     if self.link.is_cut() || lost_room {
@@ -81,12 +84,18 @@ impl Desk {
                     }
                     self.beat();
                 }
+                word = inbox.recv() => {
+                    let Some((n, up)) = word else { break End::Over };
+                    if let Err(end) = self.hear(n, up).await {
+                        break end;
+                    }
+                }
             }
         };
         if let Some(address) = &self.address {
-            for session in self.sessions.keys() {
+            for guest in self.sessions.values() {
                 // A room that is gone has nobody in it.
-                let _ = address.tell(RoomMsg::Leave { session: *session, dropped: true });
+                let _ = address.tell(RoomMsg::Leave { session: guest.id, dropped: true });
             }
         }
         let rejection = match end {
@@ -118,17 +127,24 @@ impl Desk {
             Up::Beat { .. } => Ok(()),
             Up::Bye => Err(End::Over),
             Up::Join { session, joining, card, client, since } => {
-                self.sessions.insert(session, card.user);
-                let info = Arc::new(SessionInfo { id: session, card, client, codec: Codec::MessagePack });
+                let guest = match self.sessions.get(&session) {
+                    Some(guest) => *guest,
+                    None => Guest { id: SessionId(self.engine.new_id()), user: card.user },
+                };
+                self.sessions.insert(session, guest);
+                let info = Arc::new(SessionInfo { id: guest.id, card, client, codec: Codec::MessagePack });
                 let sink = self.link.sink(session, joining);
                 let join = Join::new(self.room, info, sink, Arc::default(), since);
                 self.tell(RoomMsg::Join(join)).await
             }
             Up::Leave { session, dropped } => {
-                self.sessions.remove(&session);
-                self.tell(RoomMsg::Leave { session, dropped }).await
+                let Some(guest) = self.sessions.remove(&session) else { return Ok(()) };
+                self.tell(RoomMsg::Leave { session: guest.id, dropped }).await
             }
-            Up::Presence { session, state } => self.tell(RoomMsg::Presence { session, state }).await,
+            Up::Presence { session, state } => {
+                let Some(guest) = self.sessions.get(&session) else { return Ok(()) };
+                self.tell(RoomMsg::Presence { session: guest.id, state }).await
+            }
             Up::Op(op) => self.op(op).await,
             Up::Read { call, who } => self.read(call, who).await,
         }
@@ -160,7 +176,7 @@ impl Desk {
         let address = self.address().await?;
         let wire::Op { call, from, id, cmd, base, if_match, origin, users, reserved, reservation } = op;
         let user = match &from {
-            Sender::Session(session) => self.sessions.get(session).copied(),
+            Sender::Session(session) => self.sessions.get(session).map(|guest| guest.user),
             Sender::Caller(card) => Some(card.user),
         };
         let ready = address.parse(&cmd).and_then(|(command, needs)| Ok((command, needs, address.admit()?)));
@@ -179,7 +195,8 @@ impl Desk {
             Sender::Session(session) => {
                 let receipt = Receipt { link: Arc::clone(&self.link), call };
                 // Answers reach a session whichever its joining is.
-                (From::Session { id: session, sink: self.link.sink(session, 0) }, Some(receipt))
+                let id = self.sessions.get(&session).map_or(session, |guest| guest.id);
+                (From::Session { id, sink: self.link.sink(session, 0) }, Some(receipt))
             }
             Sender::Caller(author) => {
                 let (reply, answer) = oneshot::channel();

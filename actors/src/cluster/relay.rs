@@ -44,8 +44,10 @@ pub(crate) struct Relay {
     cluster: Arc<Cluster>,
     myself: ActorRef<RoomMsg>,
     members: Members,
-    /// How often each session has joined: what the owner says of an earlier joining is passed over.
+    /// The present joining of each session: what the owner says of an earlier one is passed over.
     joinings: HashMap<SessionId, u32>,
+    /// Counted over all sessions, so that one that comes again is not taken for what it was before.
+    last_joining: u32,
     /// What is unanswered, by a number of its own.
     calls: BTreeMap<u64, Call>,
     last_call: u64,
@@ -95,6 +97,7 @@ impl Actor for RelayActor {
             myself,
             members,
             joinings: HashMap::new(),
+            last_joining: 0,
             calls: BTreeMap::new(),
             last_call: 0,
             sent: 0,
@@ -165,9 +168,9 @@ impl Relay {
 
     /// Asks the owner to let a session in.
     fn join(&mut self, session: SessionId, since: Option<tripsync_domain::protocol::Position>) {
-        let joining = self.joinings.entry(session).or_default();
-        *joining += 1;
-        let joining = *joining;
+        self.last_joining += 1;
+        let joining = self.last_joining;
+        self.joinings.insert(session, joining);
         let Some(info) = self.members.get(session).map(|member| Arc::clone(&member.info)) else { return };
         self.up(Up::Join { session, joining, card: info.card.clone(), client: info.client, since });
     }
