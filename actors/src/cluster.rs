@@ -162,22 +162,32 @@ impl Cluster {
         let mut ticks = interval(self.config.renew_every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_renewed = false;
+        let mut was_answered = true;
         loop {
             ticks.tick().await;
             let Some(engine) = engine.upgrade().filter(|engine| !engine.is_drained()) else { return };
             let sent = Instant::now();
             match timeout(self.config.lease_ttl, self.leases.renew(self.node, self.config.lease_ttl)).await {
                 Ok(Ok(unbroken)) => {
+                    // One whose answer was lost may have been the one that found the lease ended.
+                    let unbroken = unbroken && was_answered;
+                    was_answered = true;
                     self.tenure.renewed(sent, unbroken, &self.config);
                     if !unbroken && was_renewed {
                         metrics::counter!("tripsync_lease_lapses_total").increment(1);
-                        tracing::warn!("the lease had lapsed: every room makes sure that it is still here");
+                        tracing::warn!("the lease may have lapsed: every room makes sure that it is still here");
                         engine.tell_all(|| Own::Doubt);
                     }
                     was_renewed = true;
                 }
-                Ok(Err(error)) => tracing::warn!(error = %crate::error_chain(&error), "the lease could not be renewed"),
-                Err(_) => tracing::warn!("the lease could not be renewed in time"),
+                Ok(Err(error)) => {
+                    was_answered = false;
+                    tracing::warn!(error = %crate::error_chain(&error), "the lease could not be renewed");
+                }
+                Err(_) => {
+                    was_answered = false;
+                    tracing::warn!("the lease could not be renewed in time");
+                }
             }
             if let Ok(Ok(nodes)) = timeout(self.config.renew_every, self.leases.nodes()).await {
                 self.tenure.saw(nodes.into_iter().collect());

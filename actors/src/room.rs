@@ -64,6 +64,8 @@ impl<K> RoomActor<K> {
 pub(crate) struct Start {
     pub(crate) room: RoomId,
     pub(crate) shared: Arc<Shared>,
+    /// Before it was asked whether the room may be opened here.
+    pub(crate) asked: Instant,
 }
 
 /// A room that cannot start.
@@ -129,8 +131,8 @@ impl<K: RoomKind> Actor for RoomActor<K> {
     type State = Box<Room<K>>;
     type Arguments = Start;
 
-    async fn pre_start(&self, myself: ActorRef<RoomMsg>, Start { room, shared }: Start) -> Result<Box<Room<K>>, ActorProcessingErr> {
-        let doubt = Doubt::new(Instant::now());
+    async fn pre_start(&self, myself: ActorRef<RoomMsg>, Start { room, shared, asked }: Start) -> Result<Box<Room<K>>, ActorProcessingErr> {
+        let doubt = Doubt::new(asked);
         let loaded = load::<K>(&*shared.journal, room, shared.node, &shared.config).await.map_err(StartError::Journal)?;
         let Loaded { log, snapshot } = loaded.ok_or(StartError::NoSuchRoom)?;
         metrics::gauge!("tripsync_rooms").increment(1);

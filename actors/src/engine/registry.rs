@@ -334,10 +334,12 @@ async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, at: Wh
         tracing::error!(room.id = %room, kind = tag, "a room is of a kind that this server does not know");
         return Err(Rejection::new(ErrorCode::RoomUnavailable, "this server does not know the room's kind"));
     };
-    let Some(cluster) = &shared.cluster else { return start_here(shared, supervisor, room, kind).await };
+    // A lease that began after this does not cover the claim.
+    let asked = Instant::now();
+    let Some(cluster) = &shared.cluster else { return start_here(shared, supervisor, room, kind, asked).await };
     match cluster.claim(room).await? {
         Claimed::Ours => {
-            let started = start_here(shared, supervisor, room, kind).await;
+            let started = start_here(shared, supervisor, room, kind, asked).await;
             if started.is_err() {
                 cluster.release(room).await;
             }
@@ -356,8 +358,14 @@ async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, at: Wh
     }
 }
 
-async fn start_here(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, kind: &Kind) -> Result<Entry, Rejection> {
-    let started = (kind.spawn)(Start { room, shared: Arc::clone(shared) }, supervisor).await;
+async fn start_here(
+    shared: &Arc<Shared>,
+    supervisor: ActorCell,
+    room: RoomId,
+    kind: &Kind,
+    asked: Instant,
+) -> Result<Entry, Rejection> {
+    let started = (kind.spawn)(Start { room, shared: Arc::clone(shared), asked }, supervisor).await;
     match started {
         Ok(actor) => {
             let permits = Arc::new(Semaphore::new(shared.config.room_commands_max));

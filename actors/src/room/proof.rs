@@ -3,6 +3,10 @@
 //! An append needs no proof: the journal refuses it under an old epoch. What is answered from memory does: a state that somebody joins
 //! or reads, and a refusal. While the node's lease is shown to hold since the room was proved to be ours, nobody else can own it. Otherwise such
 //! messages wait until the journal has confirmed the epoch at a moment after they came.
+//!
+//! The epoch alone proves something only to an owner that was entered after it had opened the room: another one that relies on its lease is
+//! entered too, and has a higher epoch. Whoever opened it without being entered, in a reload while the lease store was away, may have raised
+//! the epoch under such an owner, and waits until it is entered.
 
 use super::ops::{retry, unknown};
 use super::{Members, Phase, Room, moved};
@@ -12,7 +16,7 @@ use crate::room::message::{Own, Proof, RoomMsg};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tripsync_domain::{RoomKind, SessionId};
+use tripsync_domain::{Epoch, RoomKind, SessionId};
 
 /// After the journal could not answer.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
@@ -21,6 +25,8 @@ const AGAIN_AFTER: Duration = Duration::from_millis(250);
 pub(super) struct Doubt {
     /// When the room was last proved to be ours; counts while the lease covers it.
     proved: Instant,
+    /// The epoch under which the room was entered as ours after it was opened.
+    entered: Option<Epoch>,
     /// What came before the proof that is under way was asked for, and what came after.
     asking: Vec<RoomMsg>,
     waiting: Vec<RoomMsg>,
@@ -30,7 +36,7 @@ pub(super) struct Doubt {
 impl Doubt {
     /// A room that was opened after `proved`.
     pub(super) const fn new(proved: Instant) -> Self {
-        Self { proved, asking: Vec::new(), waiting: Vec::new(), under_way: false }
+        Self { proved, entered: None, asking: Vec::new(), waiting: Vec::new(), under_way: false }
     }
 
     pub(super) const fn is_settled(&self) -> bool {
@@ -44,7 +50,11 @@ impl<K: RoomKind> Room<K> {
         let Some(cluster) = &self.shared.cluster else { return Some(message) };
         let answers = matches!(message, RoomMsg::Join(_) | RoomMsg::Op(_) | RoomMsg::Read(_) | RoomMsg::Drained { .. });
         let in_order = matches!(message, RoomMsg::Presence { .. }) && !self.doubt.is_settled();
-        let sure = self.phase == Phase::Reloading || (self.doubt.is_settled() && cluster.tenure.covers(self.doubt.proved));
+        let covered = cluster.tenure.covers(self.doubt.proved);
+        if covered && self.phase == Phase::Live {
+            self.doubt.entered = Some(self.log.epoch);
+        }
+        let sure = self.phase == Phase::Reloading || (self.doubt.is_settled() && covered);
         if sure || !(answers || in_order) {
             return Some(message);
         }
@@ -76,15 +86,16 @@ impl<K: RoomKind> Room<K> {
             _ if proof.ours == Some(false) => Some(false),
             // The reload finds out by itself; until then everything is held.
             _ if self.phase == Phase::Reloading => Some(true),
-            Some(epoch) if epoch == self.log.epoch => Some(true),
+            Some(epoch) if epoch == self.log.epoch && (proof.ours == Some(true) || self.doubt.entered == Some(epoch)) => Some(true),
             Some(epoch) if epoch > self.log.epoch => Some(false),
-            // From before a reload, or not to be had.
+            // From before a reload, not to be had, or not enough.
             Some(_) | None => None,
         };
         match is_ours {
             Some(true) => {
-                if proof.ours == Some(true) {
+                if proof.ours == Some(true) && self.phase == Phase::Live {
                     self.doubt.proved = proof.at;
+                    self.doubt.entered = Some(self.log.epoch);
                 }
                 asking.into_iter().for_each(|message| self.act(message));
                 if !self.doubt.waiting.is_empty() {
