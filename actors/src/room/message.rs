@@ -82,6 +82,8 @@ pub(crate) enum Own {
 /// What the journal and the lease store say of who owns a room, asked at `at`.
 pub(crate) struct Proof {
     pub(crate) at: Instant,
+    /// The room's own epoch at that moment.
+    pub(crate) under: Epoch,
     /// Whether the room is entered as this node's; `None` when that could not be told.
     pub(crate) ours: Option<bool>,
     /// The room's epoch; `None` when the journal could not answer.

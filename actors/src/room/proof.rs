@@ -68,13 +68,13 @@ impl<K: RoomKind> Room<K> {
         let Some(cluster) = self.shared.cluster.clone().filter(|_| !self.doubt.under_way) else { return };
         self.doubt.under_way = true;
         self.doubt.asking = std::mem::take(&mut self.doubt.waiting);
-        let (shared, myself, room) = (Arc::clone(&self.shared), self.myself.clone(), self.id);
+        let (shared, myself, room, under) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
         tokio::spawn(async move {
             let at = Instant::now();
             // Entered first: once that is done nobody else can claim it, and then the journal's word lasts.
             let ours = cluster.claim(room).await.ok().map(|claimed| claimed == Claimed::Ours);
             let epoch = shared.journal.epoch(room).await.ok().flatten();
-            let _ = myself.cast(RoomMsg::Own(Own::Proved(Proof { at, ours, epoch })));
+            let _ = myself.cast(RoomMsg::Own(Own::Proved(Proof { at, under, ours, epoch })));
         });
     }
 
@@ -86,7 +86,9 @@ impl<K: RoomKind> Room<K> {
             _ if proof.ours == Some(false) => Some(false),
             // The reload finds out by itself; until then everything is held.
             _ if self.phase == Phase::Reloading => Some(true),
-            Some(epoch) if epoch == self.log.epoch && (proof.ours == Some(true) || self.doubt.entered == Some(epoch)) => Some(true),
+            Some(epoch) if (epoch, epoch) == (self.log.epoch, proof.under) => {
+                (proof.ours == Some(true) || self.doubt.entered == Some(epoch)).then_some(true)
+            }
             Some(epoch) if epoch > self.log.epoch => Some(false),
             // From before a reload, not to be had, or not enough.
             Some(_) | None => None,
