@@ -4,6 +4,7 @@
 //! the desks at which the owner serves them. Promises that nothing here can make an event leave before it is durable or twice: relays only
 //! carry what the owner's room let out, in its order, and give up when a message is missing. Deliberately does not know Redis.
 
+mod balance;
 mod config;
 mod desk;
 mod link;
@@ -14,6 +15,7 @@ pub(crate) mod relay;
 mod tenure;
 mod wire;
 
+pub use balance::rebalance_request;
 pub use config::ClusterConfig;
 pub(crate) use desk::Receipt;
 pub use link::{RelayLink, Remote};
@@ -77,6 +79,8 @@ pub(crate) struct Cluster {
     desks: Mutex<Desks>,
     /// When each node was heard of last, as long as there are relays or desks for it.
     heard: Mutex<BTreeMap<NodeId, Instant>>,
+    /// While rooms are about to be shared out: what the nodes said that they have.
+    loads: Mutex<Option<BTreeMap<NodeId, u64>>>,
 }
 
 #[derive(Default)]
@@ -96,8 +100,18 @@ impl Cluster {
     pub(crate) fn new(ports: ClusterPorts) -> Arc<Self> {
         let ClusterPorts { node, leases, bus, config } = ports;
         let out = Outgoing::new(node, Arc::clone(&bus), config.clone());
-        let (relays, desks, heard) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Self { node, config, tenure: Tenure::default(), out, leases, bus, relays, desks, heard })
+        Arc::new(Self {
+            node,
+            config,
+            tenure: Tenure::default(),
+            out,
+            leases,
+            bus,
+            relays: Mutex::default(),
+            desks: Mutex::default(),
+            heard: Mutex::default(),
+            loads: Mutex::default(),
+        })
     }
 
     /// Keeps the lease and listens, until the engine is gone.
@@ -262,6 +276,9 @@ impl Cluster {
             }
             Word::Up { relay, room, n, up } => self.at_desk(engine, (from, relay, room), n, *up),
             Word::Alive => {}
+            Word::Rebalance => self.rebalance(engine, None),
+            Word::Load { rooms } => self.rebalance(engine, Some((from, rooms))),
+            Word::Take { room } => self.take_over(engine, room),
             Word::Notice { user, frame } => engine.notifier_here().notice(user, &Frame::new(frame)),
         }
     }

@@ -164,6 +164,16 @@ impl Engine {
         self.shared.registry.tell_all(what);
     }
 
+    /// Rooms in memory that this node owns.
+    pub(crate) fn own_rooms(&self) -> Vec<RoomId> {
+        self.shared.registry.own_rooms()
+    }
+
+    /// Hands a room over to another node.
+    pub(crate) fn pass_on(&self, room: RoomId, to: NodeId) {
+        self.shared.registry.tell(room, Own::PassOn(to));
+    }
+
     /// Users' sockets on this node.
     pub(crate) fn notifier_here(&self) -> &dyn Notifier {
         &*self.shared.here

@@ -40,7 +40,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tripsync_domain::{ErrorCode, Rejection, Role, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
+use tripsync_domain::{ErrorCode, NodeId, Rejection, Role, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
 
 /// How long a room that stops waits for its last snapshot; without it the next start replays more events, nothing is lost.
 const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,8 +97,10 @@ pub(crate) struct Room<K: RoomKind> {
     shared: Arc<Shared>,
     myself: ActorRef<RoomMsg>,
     phase: Phase,
-    /// The server goes away: stop once everything decided is durable.
+    /// The server goes away, or the room is handed over: stop once everything decided is durable.
     draining: bool,
+    /// Whom the room is handed over to then; nobody in particular unless that was asked for.
+    heir: Option<NodeId>,
     log: Log<K>,
     gate: Gate,
     members: Members,
@@ -143,6 +145,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             myself,
             phase: Phase::Live,
             draining: false,
+            heir: None,
             log,
             gate: Gate::default(),
             members: Members::new(room),
@@ -182,6 +185,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             RoomMsg::Own(Own::Reloaded(loaded)) => room.reloaded(loaded)?,
             RoomMsg::Own(Own::SnapshotSaved { seq, ok }) => room.snapshot_saved(seq, ok),
             RoomMsg::Own(Own::Drain) => room.draining = true,
+            RoomMsg::Own(Own::PassOn(to)) => (room.draining, room.heir) = (true, Some(to)),
             RoomMsg::Own(Own::Doubt) => room.make_sure(),
             RoomMsg::Own(Own::Proved(proof)) => room.proved(&proof),
             RoomMsg::Own(Own::Lost) => room.lose(),
@@ -297,8 +301,10 @@ impl<K: RoomKind> Room<K> {
                 tracing::warn!(room.id = %self.id, "the last snapshot was not kept; the next start replays more events");
             }
         }
-        if let Some(cluster) = &self.shared.cluster {
-            cluster.release(self.id).await;
+        match (&self.shared.cluster, self.heir) {
+            (Some(cluster), Some(heir)) => cluster.pass(self.id, heir).await,
+            (Some(cluster), None) => cluster.release(self.id).await,
+            (None, _) => {}
         }
         self.go();
     }

@@ -78,8 +78,7 @@ impl Desk {
             tokio::select! {
                 biased;
                 () = sleep_until(self.beat_at) => {
-                    let lost_room = !self.sessions.is_empty() && self.address.as_ref().is_none_or(RoomRef::is_gone);
-                    if self.link.is_cut() || lost_room {
+                    if self.link.is_cut() {
                         break End::Over;
                     }
                     self.beat();
@@ -127,6 +126,8 @@ impl Desk {
             Up::Beat { .. } => Ok(()),
             Up::Bye => Err(End::Over),
             Up::Join { session, joining, card, client, since } => {
+                // First, because a room that is gone takes its sessions along.
+                let _ = self.address().await?;
                 let guest = match self.sessions.get(&session) {
                     Some(guest) => *guest,
                     None => Guest { id: SessionId(self.engine.new_id()), user: card.user },
@@ -155,10 +156,8 @@ impl Desk {
         if let Some(address) = self.address.as_ref().filter(|address| !address.is_gone()) {
             return Ok(address.clone());
         }
-        if self.address.is_some() && !self.sessions.is_empty() {
-            // Those were told that the room is gone, and are not in the next one.
-            return Err(End::Over);
-        }
+        // Those were told that the room is gone, and are not in the next one.
+        self.sessions.clear();
         let address = self.engine.room_here(self.room).await.map_err(|rejection| match rejection.code {
             ErrorCode::Moved | ErrorCode::Restarting => End::Over,
             _ => End::Refused(rejection),
@@ -179,6 +178,11 @@ impl Desk {
             Sender::Session(session) => self.sessions.get(session).map(|guest| guest.user),
             Sender::Caller(card) => Some(card.user),
         };
+        let Some(user) = user else {
+            // The session was in a room that is gone, and is on its way back.
+            self.refuse(call, &from, id, Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number"));
+            return Ok(());
+        };
         let ready = address.parse(&cmd).and_then(|(command, needs)| Ok((command, needs, address.admit()?)));
         let (command, needs, permit) = match ready {
             Ok(ready) => ready,
@@ -187,10 +191,10 @@ impl Desk {
                 return Ok(());
             }
         };
-        let kept =
-            needs.quota.zip(reservation).zip(user).map(|((quota, id), user)| {
-                Reserved::new(Arc::clone(self.engine.journal()), Reservation { id, room: self.room, user, quota })
-            });
+        let kept = needs
+            .quota
+            .zip(reservation)
+            .map(|(quota, id)| Reserved::new(Arc::clone(self.engine.journal()), Reservation { id, room: self.room, user, quota }));
         let (from, receipt) = match from {
             Sender::Session(session) => {
                 let receipt = Receipt { link: Arc::clone(&self.link), call };

@@ -34,6 +34,12 @@ pub(crate) enum Word {
     Notice { user: UserId, frame: Bytes },
     /// The node lives.
     Alive,
+    /// Share the rooms out evenly.
+    Rebalance,
+    /// How many rooms the node owns, for that.
+    Load { rooms: u64 },
+    /// The receiver owns the room now.
+    Take { room: RoomId },
 }
 
 /// From a relay to the room's owner.

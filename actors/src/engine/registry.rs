@@ -144,6 +144,20 @@ impl Registry {
         }
     }
 
+    /// Tells one room in memory something of its own affairs.
+    pub(crate) fn tell(&self, room: RoomId, what: Own) {
+        if let Some(Slot::Live { actor, .. }) = self.rooms.lock().slots.get(&room) {
+            let _ = actor.cast(RoomMsg::Own(what));
+        }
+    }
+
+    /// Rooms in memory that are not another node's.
+    pub(crate) fn own_rooms(&self) -> Vec<RoomId> {
+        let rooms = self.rooms.lock();
+        let own = rooms.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Live { address, .. } if !address.is_relay()));
+        own.map(|(room, _)| *room).collect()
+    }
+
     /// Whether rooms are not started any more.
     pub(crate) fn is_draining(&self) -> bool {
         self.rooms.lock().draining

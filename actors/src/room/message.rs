@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Codec, Position};
-use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, Rejection, Role, RoomId, Seq, SessionId, UserCard};
+use tripsync_domain::{ClientId, CommandNumber, Conflict, Epoch, NodeId, Rejection, Role, RoomId, Seq, SessionId, UserCard};
 
 /// A message to a room.
 pub enum RoomMsg {
@@ -65,6 +65,8 @@ pub(crate) enum Own {
     SnapshotSaved { seq: Seq, ok: bool },
     /// The server goes away: finish, snapshot, stop.
     Drain,
+    /// Another node is to own the room: finish, snapshot, hand over.
+    PassOn(NodeId),
     /// The lease had lapsed, or a proof is due again: make sure that the room is still here.
     Doubt,
     /// What came of making sure.

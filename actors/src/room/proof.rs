@@ -12,7 +12,7 @@ use super::ops::{retry, unknown};
 use super::{Members, Phase, Room, moved};
 use crate::cluster::Claimed;
 use crate::room::gate::{Asker, Output};
-use crate::room::message::{Own, Proof, RoomMsg};
+use crate::room::message::{From, Own, Proof, RoomMsg};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -153,6 +153,9 @@ impl<K: RoomKind> Room<K> {
         self.go();
         for (_, output) in self.gate.take() {
             match output {
+                // A session joins again and sends again.
+                Output::Applied(Asker { from: From::Session { .. }, .. }, _)
+                | Output::Refused(Asker { from: From::Session { .. }, .. }, _) => {}
                 // Without a number it must not be tried again: it may be stored.
                 Output::Applied(asker, _) if asker.id.is_none() => self.answer(asker, Err(unknown())),
                 Output::Applied(asker, _) | Output::Refused(asker, _) => self.answer(asker, Err(moved())),

@@ -6,6 +6,7 @@ mod defects;
 mod gate;
 mod kind;
 mod lookout;
+mod nodes;
 mod once;
 mod presence;
 mod reload;

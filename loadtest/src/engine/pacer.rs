@@ -37,7 +37,10 @@ pub(crate) struct Source {
     pub(crate) shard: usize,
     pub(crate) slot: u32,
     pub(crate) what: What,
-    pub(crate) first_us: u64,
+    /// From when on it counts.
+    pub(crate) begins_us: u64,
+    /// How long after that the first one comes, at rate 1: so clients that share an interval out go on sharing it whatever the rate.
+    pub(crate) wait_us: u64,
     /// At rate 1; none for what happens once.
     pub(crate) interval_us: Option<u64>,
     pub(crate) pace: Pace,
@@ -101,9 +104,13 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn new(timeline: Timeline, sources: Vec<Source>) -> Self {
-        let end = timeline.end_us;
-        let heap = (0..).zip(&sources).filter(|(_, source)| source.first_us < end).map(|(index, source)| Reverse((source.first_us, index)));
-        Self { heap: heap.collect(), timeline, sources }
+        let first = |source: &Source| match source.wait_us {
+            0 => Some(source.begins_us),
+            wait => timeline.after(source.begins_us, wait),
+        };
+        let due = (0..).zip(&sources).filter_map(|(index, source)| Some((first(source).filter(|at| *at < timeline.end_us)?, index)));
+        let heap = due.map(Reverse).collect();
+        Self { heap, timeline, sources }
     }
 
     /// When the next is due.
@@ -173,8 +180,17 @@ mod tests {
         std::iter::from_fn(|| schedule.pop()).map(|(_, due)| due.at_us).collect()
     }
 
-    const SOURCE: Source =
-        Source { shard: 0, slot: 0, what: What::Act(0), first_us: 1_000, interval_us: Some(100), pace: Pace::Even, times: 0, random: 1 };
+    const SOURCE: Source = Source {
+        shard: 0,
+        slot: 0,
+        what: What::Act(0),
+        begins_us: 1_000,
+        wait_us: 0,
+        interval_us: Some(100),
+        pace: Pace::Even,
+        times: 0,
+        random: 1,
+    };
 
     #[test]
     fn phases_change_the_rate_and_nothing_comes_after_the_end() {
@@ -182,7 +198,15 @@ mod tests {
         assert_eq!(times(timeline.clone(), SOURCE), [1_000, 1_100, 1_200, 2_025, 2_075, 2_125]);
         assert_eq!(times(timeline.clone(), Source { times: 2, ..SOURCE }), [1_000, 1_100]);
         assert_eq!(times(timeline.clone(), Source { interval_us: None, ..SOURCE }), [1_000]);
-        assert_eq!(times(timeline, Source { first_us: 2_150, ..SOURCE }), [0_u64; 0]);
+        assert_eq!(times(timeline, Source { begins_us: 2_150, ..SOURCE }), [0_u64; 0]);
+    }
+
+    #[test]
+    fn clients_that_share_an_interval_out_share_it_at_every_rate() {
+        let timeline = Timeline { phases: vec![(0, 0.0), (1_000, 0.1), (3_000, 1.0)], end_us: 3_200 };
+        let second = Source { begins_us: 0, wait_us: 50, ..SOURCE };
+        assert_eq!(times(timeline.clone(), Source { wait_us: 0, begins_us: 1_000, ..SOURCE }), [1_000, 2_000, 3_000, 3_100]);
+        assert_eq!(times(timeline, second), [1_500, 2_500, 3_050, 3_150]);
     }
 
     #[test]

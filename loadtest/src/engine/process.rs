@@ -178,25 +178,35 @@ fn sources(job: &Job, divided: &[Vec<u32>], at_us: u64) -> Vec<Source> {
             let client = &job.clients[*index as usize];
             let persona = &job.scenario.personas[usize::from(client.persona)];
             let mut random = job.run.wrapping_add(u64::from(client.index) << 8);
-            let once = Source { shard, slot, what: What::Arrive, first_us: 0, interval_us: None, pace: Pace::Even, times: 0, random: 0 };
+            let once = Source {
+                shard,
+                slot,
+                what: What::Arrive,
+                begins_us: 0,
+                wait_us: 0,
+                interval_us: None,
+                pace: Pace::Even,
+                times: 0,
+                random: 0,
+            };
             let mut begins = at_us;
             if let Some(phase) = job.scenario.phases.iter().position(|phase| phase.name == persona.arrives) {
                 let over = super::clock::micros(persona.arrives_over);
                 begins = starts[phase] + over * u64::from(client.place) / u64::from(client.of.max(1));
-                sources.push(Source { first_us: begins, ..once });
+                sources.push(Source { begins_us: begins, ..once });
             }
             for (act, does) in (0..).zip(&persona.acts) {
                 let interval = super::clock::micros(does.interval(client.of)).max(1);
-                let first = match does.pace {
+                let wait_us = match does.pace {
                     Pace::Even => interval.saturating_mul(u64::from(client.place)) / u64::from(client.of.max(1)),
                     Pace::Poisson => exponential(&mut random, interval),
                     Pace::Together => 0,
                 };
-                let first_us = begins.saturating_add(first);
                 let random = next_random(&mut random);
                 sources.push(Source {
                     what: What::Act(act),
-                    first_us,
+                    begins_us: begins,
+                    wait_us,
                     interval_us: Some(interval),
                     pace: does.pace,
                     times: does.times,
@@ -206,11 +216,12 @@ fn sources(job: &Job, divided: &[Vec<u32>], at_us: u64) -> Vec<Source> {
             }
             if let Some(churn) = persona.churn {
                 let (every, away_us) = (super::clock::micros(churn.every).max(1), super::clock::micros(churn.away));
-                let first_us = begins + exponential(&mut random, every);
+                let wait_us = exponential(&mut random, every);
                 let random = next_random(&mut random);
                 sources.push(Source {
                     what: What::Drop { away_us },
-                    first_us,
+                    begins_us: begins,
+                    wait_us,
                     interval_us: Some(every),
                     pace: Pace::Poisson,
                     random,
@@ -223,7 +234,7 @@ fn sources(job: &Job, divided: &[Vec<u32>], at_us: u64) -> Vec<Source> {
                     && !client.doomed
                 {
                     let away_us = super::clock::micros(storm.away);
-                    sources.push(Source { what: What::Storm { phase: index, away_us }, first_us: *start, ..once });
+                    sources.push(Source { what: What::Storm { phase: index, away_us }, begins_us: *start, ..once });
                 }
             }
         }

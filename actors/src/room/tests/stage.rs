@@ -2,12 +2,13 @@
 
 use super::kind::Notes;
 use super::shim::Shim;
+use crate::cluster::{ClusterConfig, ClusterPorts};
 use crate::config::EngineConfig;
 use crate::engine::{CallOptions, Engine, Kinds, Ports, Ready, RoomRef};
 use crate::frame::Frame;
 use crate::ports::{Detached, Notifier, Sent, SessionSink};
 use crate::room::{Cursor, From, Join, Op, Outcome, RoomMsg, SessionInfo};
-use crate::testing::{MemoryDirectory, MemoryJournal, TestClock};
+use crate::testing::{MemoryCluster, MemoryDirectory, MemoryJournal, MemoryNode, TestClock};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Codec, Position};
-use tripsync_domain::{ClientId, CommandNumber, Epoch, Rejection, RoomId, Seq, SessionId, Timestamp, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, Rejection, RoomId, Seq, SessionId, Timestamp, UserCard, UserId};
 use uuid::Uuid;
 
 pub(super) const ROOM: RoomId = RoomId(Uuid::from_u128(0x100));
@@ -55,6 +56,20 @@ pub(super) struct Stage {
     pub(super) clock: TestClock,
     ids: Arc<AtomicU64>,
     config: EngineConfig,
+    /// Where there are several nodes: its way to what they share.
+    pub(super) far: Option<MemoryNode>,
+}
+
+/// What the nodes of a test share beside the journal.
+pub(super) struct Hub {
+    pub(super) cluster: MemoryCluster,
+    ids: Arc<AtomicU64>,
+}
+
+impl Hub {
+    pub(super) fn new() -> Self {
+        Self { cluster: MemoryCluster::new(1), ids: Arc::new(AtomicU64::new(1_000)) }
+    }
 }
 
 impl Stage {
@@ -67,7 +82,7 @@ impl Stage {
         let (shim, ids) = (Arc::new(Shim::new(memory.clone())), Arc::new(AtomicU64::new(1_000)));
         let clock = TestClock::running(Timestamp::from_ms(1_800_000_000_000));
         let engine = start(&shim, &clock, &ids, &config).await;
-        let stage = Self { engine, memory, shim, clock, ids, config };
+        let stage = Self { engine, memory, shim, clock, ids, config, far: None };
         stage.open(ROOM).await;
         stage
     }
@@ -82,6 +97,20 @@ impl Stage {
     /// Another node on the same journal.
     pub(super) async fn another(&self) -> Engine {
         start(&self.shim, &self.clock, &self.ids, &self.config).await
+    }
+
+    /// The same people on one of several nodes. Its rooms are those of the other stages of the hub; nothing is made.
+    pub(super) async fn node(hub: &Hub, memory: &MemoryJournal) -> Self {
+        let (shim, ids) = (Arc::new(Shim::new(memory.clone())), Arc::clone(&hub.ids));
+        let clock = TestClock::running(Timestamp::from_ms(1_800_000_000_000));
+        let node = NodeId(Uuid::from_u128(u128::from(ids.fetch_add(1, Ordering::Relaxed))));
+        let far = hub.cluster.node(node);
+        let ports = ClusterPorts { node, leases: far.leases(), bus: far.bus(), config: ClusterConfig::default() };
+        let config = EngineConfig::default();
+        let engine = start_with(&shim, &clock, &ids, &config, Some(ports)).await;
+        // Its lease is there.
+        quiet().await;
+        Self { engine, memory: memory.clone(), shim, clock, ids, config, far: Some(far) }
     }
 
     /// A command without a number, answered when it is durable.
@@ -176,6 +205,16 @@ impl Stage {
 }
 
 async fn start(shim: &Arc<Shim>, clock: &TestClock, ids: &Arc<AtomicU64>, config: &EngineConfig) -> Engine {
+    start_with(shim, clock, ids, config, None).await
+}
+
+async fn start_with(
+    shim: &Arc<Shim>,
+    clock: &TestClock,
+    ids: &Arc<AtomicU64>,
+    config: &EngineConfig,
+    cluster: Option<ClusterPorts>,
+) -> Engine {
     let fresh = Arc::clone(ids);
     let ports = Ports {
         journal: Arc::clone(shim) as _,
@@ -183,7 +222,7 @@ async fn start(shim: &Arc<Shim>, clock: &TestClock, ids: &Arc<AtomicU64>, config
         directory: Arc::new(MemoryDirectory::default()),
         notifier: Arc::new(NoNotices),
         ids: Arc::new(move || Uuid::from_u128(u128::from(fresh.fetch_add(1, Ordering::Relaxed)))),
-        cluster: None,
+        cluster,
     };
     Engine::start(ports, Kinds::default().with::<Notes>(), config.clone()).await.unwrap()
 }

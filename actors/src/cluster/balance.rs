@@ -1,0 +1,131 @@
+//! Moving rooms on purpose: every node passes on what it owns beyond its share.
+//!
+//! Whoever asks tells every node ([`Word::Rebalance`]); each says how many rooms it has, listens for a moment to what the others say, and works out
+//! from the same numbers what it passes on and to whom. A node that was not heard takes part in nothing. Numbers that change meanwhile
+//! make the shares a little unequal, no more.
+
+use super::wire::{Batch, Word};
+use super::{Claimed, Cluster};
+use crate::engine::Engine;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tripsync_domain::{NodeId, RoomId};
+
+/// How long the others are listened to.
+const LISTENS_FOR: Duration = Duration::from_millis(500);
+
+/// What to send to all nodes, as `from`, so that they share the rooms out evenly.
+#[must_use]
+pub fn rebalance_request(from: NodeId) -> Bytes {
+    let mut batch = Batch::new(from);
+    batch.push(&Word::Rebalance.encode());
+    batch.finish()
+}
+
+impl Cluster {
+    /// Somebody asks to share out evenly, or another node says what it has because of that.
+    pub(super) fn rebalance(self: &Arc<Self>, engine: &Engine, heard: Option<(NodeId, u64)>) {
+        let mut loads = self.loads.lock();
+        let is_new = loads.is_none();
+        loads.get_or_insert_with(BTreeMap::new).extend(heard);
+        drop(loads);
+        if is_new {
+            let (cluster, engine) = (Arc::clone(self), engine.clone());
+            tokio::spawn(async move { cluster.share_out(&engine).await });
+        }
+    }
+
+    async fn share_out(&self, engine: &Engine) {
+        let rooms = engine.own_rooms();
+        self.out.send_all(&Word::Load { rooms: rooms.len() as u64 }.encode());
+        tokio::time::sleep(LISTENS_FOR).await;
+        let mut loads = self.loads.lock().take().unwrap_or_default();
+        loads.insert(self.node, rooms.len() as u64);
+        let mut rooms = rooms.into_iter();
+        for (to, count) in moves(&loads, self.node) {
+            tracing::info!(%to, count, "rooms are passed on");
+            for room in rooms.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+                engine.pass_on(room, to);
+            }
+        }
+    }
+
+    /// Enters another node as the room's owner, and asks it to open the room.
+    pub(crate) async fn pass(&self, room: RoomId, to: NodeId) {
+        let passing = tokio::time::timeout(self.config.lease_ttl, self.leases.pass(room, self.node, to)).await;
+        if matches!(passing, Ok(Ok(true))) {
+            // Whoever comes first opens it too.
+            let _ = self.out.send(to, Word::Take { room }.encode());
+        } else {
+            // It can be had by anybody.
+            self.release(room).await;
+        }
+    }
+
+    /// Another node has passed a room on to this one.
+    pub(super) fn take_over(self: &Arc<Self>, engine: &Engine, room: RoomId) {
+        let (cluster, engine) = (Arc::clone(self), engine.clone());
+        tokio::spawn(async move {
+            if matches!(cluster.claim(room).await, Ok(Claimed::Ours))
+                && let Err(refused) = engine.room_here(room).await
+            {
+                tracing::info!(room.id = %room, error = %refused, "a room that was passed on is not opened yet");
+            }
+        });
+    }
+}
+
+/// What a node passes on, by receiver: what it has beyond its share goes to those below theirs, and every node works out the same.
+fn moves(loads: &BTreeMap<NodeId, u64>, node: NodeId) -> Vec<(NodeId, u64)> {
+    let nodes = loads.len().max(1) as u64;
+    let total: u64 = loads.values().sum();
+    // The first ones have one more when it does not come out even.
+    let share = |index: u64| total / nodes + u64::from(index < total % nodes);
+    let shares = (0..).zip(loads).map(|(index, (node, load))| (*node, *load, share(index)));
+    let mut missing: Vec<_> =
+        shares.clone().filter(|(_, load, share)| load < share).map(|(node, load, share)| (node, share - load)).collect();
+    for (giver, load, share) in shares.filter(|(_, load, share)| load > share) {
+        let mut left = load - share;
+        let mut given = Vec::new();
+        for (to, wants) in missing.iter_mut().filter(|(_, wants)| *wants > 0) {
+            let count = left.min(*wants);
+            (left, *wants) = (left - count, *wants - count);
+            if count > 0 {
+                given.push((*to, count));
+            }
+        }
+        if giver == node {
+            return given;
+        }
+    }
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn node(n: u128) -> NodeId {
+        NodeId(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn afterwards_everybody_has_a_share() {
+        for loads in [vec![30, 0, 0], vec![5, 5, 5], vec![1, 0, 0], vec![0, 7, 100, 3], vec![9], vec![2, 2, 1]] {
+            let mut after: BTreeMap<_, _> = (1..).map(node).zip(loads).collect();
+            let before = after.clone();
+            for giver in before.keys() {
+                for (to, count) in moves(&before, *giver) {
+                    *after.get_mut(giver).unwrap() -= count;
+                    *after.get_mut(&to).unwrap() += count;
+                }
+            }
+            let (least, most) = (after.values().min().unwrap(), after.values().max().unwrap());
+            assert!(most - least <= 1, "{before:?} became {after:?}");
+            assert_eq!(before.values().sum::<u64>(), after.values().sum::<u64>());
+        }
+    }
+}
