@@ -264,12 +264,14 @@ impl Relay {
                     self.members.enter(session, role, Seq(0));
                 }
             }
-            Down::Detached { session, joining, lost } => {
+            // The others hear the same in a moment; what they say until then would find nobody.
+            Down::Detached { lost: true, .. } => self.end("the room is gone from its owner", None),
+            Down::Detached { session, joining, lost: false } => {
                 if self.is_current(session, joining)
                     && let Some(link) = self.members.detach(session)
                 {
                     self.joinings.remove(&session);
-                    if lost { drop(link) } else { link.end() }
+                    link.end();
                 }
             }
             Down::Settled { call } => self.settled(call),
