@@ -190,7 +190,7 @@ impl Cluster {
                     if !unbroken && was_renewed {
                         metrics::counter!("tripsync_lease_lapses_total").increment(1);
                         tracing::warn!("the lease may have lapsed: every room makes sure that it is still here");
-                        engine.tell_all(|| Own::Doubt);
+                        engine.tell_all(|| Own::Lapsed);
                     }
                     was_renewed = true;
                 }

@@ -186,7 +186,8 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             RoomMsg::Own(Own::SnapshotSaved { seq, ok }) => room.snapshot_saved(seq, ok),
             RoomMsg::Own(Own::Drain) => room.draining = true,
             RoomMsg::Own(Own::PassOn(to)) => (room.draining, room.heir) = (true, Some(to)),
-            RoomMsg::Own(Own::Doubt) => room.make_sure(),
+            RoomMsg::Own(Own::Doubt) => room.doubt(),
+            RoomMsg::Own(Own::Lapsed) => room.lapsed(),
             RoomMsg::Own(Own::Proved(proof)) => room.proved(&proof),
             RoomMsg::Own(Own::Lost) => room.lose(),
             RoomMsg::Own(Own::Down { .. } | Own::Beat | Own::OwnerGone) => {}

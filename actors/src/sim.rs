@@ -9,6 +9,7 @@ mod calls;
 mod client;
 mod cluster;
 mod judge;
+mod log;
 mod names;
 mod node;
 mod parts;

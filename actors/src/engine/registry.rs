@@ -372,13 +372,7 @@ async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, at: Wh
     }
 }
 
-async fn start_here(
-    shared: &Arc<Shared>,
-    supervisor: ActorCell,
-    room: RoomId,
-    kind: &Kind,
-    asked: Instant,
-) -> Result<Entry, Rejection> {
+async fn start_here(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, kind: &Kind, asked: Instant) -> Result<Entry, Rejection> {
     let started = (kind.spawn)(Start { room, shared: Arc::clone(shared), asked }, supervisor).await;
     match started {
         Ok(actor) => {

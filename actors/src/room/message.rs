@@ -67,7 +67,9 @@ pub(crate) enum Own {
     Drain,
     /// Another node is to own the room: finish, snapshot, hand over.
     PassOn(NodeId),
-    /// The lease had lapsed, or a proof is due again: make sure that the room is still here.
+    /// The lease may have lapsed: make sure that the room is still here.
+    Lapsed,
+    /// It is time to make sure again.
     Doubt,
     /// What came of making sure.
     Proved(Proof),

@@ -31,12 +31,28 @@ pub(super) struct Doubt {
     asking: Vec<RoomMsg>,
     waiting: Vec<RoomMsg>,
     under_way: bool,
+    /// The lease may have lapsed since `proved`. Set by [`Room::lapsed`], cleared when the room is entered as ours again: until then somebody else
+    /// may own it at any time, and those who are in it would never hear.
+    lapsed: bool,
+    /// Whether that was known already when the proof that is under way was asked for.
+    asked_lapsed: bool,
+    /// Whether it will be asked again by itself.
+    again: bool,
 }
 
 impl Doubt {
     /// A room that was opened after `proved`.
     pub(super) const fn new(proved: Instant) -> Self {
-        Self { proved, entered: None, asking: Vec::new(), waiting: Vec::new(), under_way: false }
+        Self {
+            proved,
+            entered: None,
+            asking: Vec::new(),
+            waiting: Vec::new(),
+            under_way: false,
+            lapsed: false,
+            asked_lapsed: false,
+            again: false,
+        }
     }
 
     pub(super) const fn is_settled(&self) -> bool {
@@ -63,10 +79,17 @@ impl<K: RoomKind> Room<K> {
         None
     }
 
+    /// The lease may have lapsed.
+    pub(super) fn lapsed(&mut self) {
+        self.doubt.lapsed = true;
+        self.make_sure();
+    }
+
     /// Asks whose the room is, for everything that waits by now.
     pub(super) fn make_sure(&mut self) {
         let Some(cluster) = self.shared.cluster.clone().filter(|_| !self.doubt.under_way) else { return };
         self.doubt.under_way = true;
+        self.doubt.asked_lapsed = self.doubt.lapsed;
         self.doubt.asking = std::mem::take(&mut self.doubt.waiting);
         let (shared, myself, room, under) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
         tokio::spawn(async move {
@@ -98,10 +121,13 @@ impl<K: RoomKind> Room<K> {
                 if proof.ours == Some(true) && self.phase == Phase::Live {
                     self.doubt.proved = proof.at;
                     self.doubt.entered = Some(self.log.epoch);
+                    self.doubt.lapsed &= !self.doubt.asked_lapsed;
                 }
                 asking.into_iter().for_each(|message| self.act(message));
                 if !self.doubt.waiting.is_empty() {
                     self.make_sure();
+                } else if self.doubt.lapsed {
+                    self.ask_again();
                 }
             }
             Some(false) => {
@@ -117,9 +143,21 @@ impl<K: RoomKind> Room<K> {
                     }
                 }
                 self.doubt.waiting.splice(0..0, kept);
-                self.myself.send_after(AGAIN_AFTER, || RoomMsg::Own(Own::Doubt));
+                self.ask_again();
             }
         }
+    }
+
+    fn ask_again(&mut self) {
+        if !std::mem::replace(&mut self.doubt.again, true) {
+            self.myself.send_after(AGAIN_AFTER, || RoomMsg::Own(Own::Doubt));
+        }
+    }
+
+    /// It is time to ask again.
+    pub(super) fn doubt(&mut self) {
+        self.doubt.again = false;
+        self.make_sure();
     }
 
     /// What waited for a proof and now has it.

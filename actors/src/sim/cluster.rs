@@ -16,3 +16,5 @@ mod plan;
 mod world;
 
 mod tests;
+
+pub(super) use machine::place_and_time;

@@ -1,5 +1,6 @@
 //! Runs plans from many seeds, keeps and shrinks the first that fails, and shows that broken engines are noticed.
 
+use super::log::logged;
 use crate::testing::Sabotage;
 use crate::testing::checker::Violation;
 use serde::Serialize;
@@ -45,7 +46,7 @@ pub(super) fn violations<S: Script>(plan: &S, sabotage: Sabotage) -> Vec<Violati
         }));
     });
     PANICS.with_borrow_mut(Vec::clear);
-    let ran = catch_unwind(AssertUnwindSafe(|| plan.run(sabotage).0)).unwrap_or_default();
+    let ran = catch_unwind(AssertUnwindSafe(|| logged(|| plan.run(sabotage).0))).unwrap_or_default();
     let panics = PANICS.with_borrow_mut(std::mem::take);
     ran.into_iter().chain(panics.into_iter().map(|panic| format!("panic: {panic}"))).collect()
 }

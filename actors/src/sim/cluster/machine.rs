@@ -11,6 +11,7 @@ pub(super) const STEP_MAX: Duration = Duration::from_millis(10);
 thread_local! {
     /// The world's time when the machine that runs now began its step, and the machine's own clock at that moment; no machine: `None`.
     static STEP: Cell<(Duration, Option<Instant>)> = const { Cell::new((Duration::ZERO, None)) };
+    static RUNNING: Cell<&'static str> = const { Cell::new("world") };
 }
 
 /// The world's time, as exactly as whoever asks can know it.
@@ -19,8 +20,14 @@ pub(super) fn world_time() -> Duration {
     begun + here.map_or(Duration::ZERO, |here| here.elapsed())
 }
 
+/// For the log.
+pub(in crate::sim) fn place_and_time() -> String {
+    format!("{:>7} {}", world_time().as_millis(), RUNNING.get())
+}
+
 /// See the module documentation. Dropped, everything that runs on it is gone.
 pub(super) struct Machine {
+    name: &'static str,
     runtime: Runtime,
     /// The world's time when it was switched on.
     since: Duration,
@@ -31,9 +38,9 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Switches one on.
-    pub(super) fn new(now: Duration, gains: i32) -> Self {
+    pub(super) fn new(name: &'static str, now: Duration, gains: i32) -> Self {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        Self { runtime, since: now, local: Duration::ZERO, gains }
+        Self { name, runtime, since: now, local: Duration::ZERO, gains }
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -50,6 +57,7 @@ impl Machine {
         let (from, to) = (self.local_at(now), self.local_at(until));
         let (jump, by) = (from.saturating_sub(self.local), to.saturating_sub(from.max(self.local)));
         self.local = self.local.max(to);
+        RUNNING.set(self.name);
         self.runtime.block_on(async {
             if !jump.is_zero() {
                 tokio::time::advance(jump).await;
@@ -62,11 +70,13 @@ impl Machine {
             }
         });
         STEP.set((until, None));
+        RUNNING.set("world");
     }
 
     /// Lets its tasks have so many turns, while no time passes.
     pub(super) fn turns(&mut self, now: Duration, turns: usize) {
         self.run(now, now);
+        RUNNING.set(self.name);
         self.runtime.block_on(async {
             STEP.set((now, Some(Instant::now())));
             for _ in 0..turns {
@@ -74,6 +84,7 @@ impl Machine {
             }
         });
         STEP.set((now, None));
+        RUNNING.set("world");
     }
 
     /// Its own time, in whole milliseconds as its timers count.

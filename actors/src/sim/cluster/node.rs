@@ -49,8 +49,8 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts one.
-    pub(super) fn start(ground: &Ground, services: &Handle, now: Duration, gains: i32) -> Self {
-        let machine = Machine::new(now, gains);
+    pub(super) fn start(ground: &Ground, services: &Handle, name: &'static str, now: Duration, gains: i32) -> Self {
+        let machine = Machine::new(name, now, gains);
         let id = NodeId(next_id(&ground.ids));
         let node = ground.hub.node(id);
         let services = Services(services.clone());

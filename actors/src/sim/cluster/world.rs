@@ -87,7 +87,7 @@ impl World {
         (0..USERS).for_each(|index| ground.directory.put(user(index), &card(index).name));
         ground.hub.set_leases_delay(Duration::from_millis(plan.times.leases_ms));
         let ward = Ward::new(ground.memory.clone());
-        let services = Machine::new(Duration::ZERO, 0);
+        let services = Machine::new("services", Duration::ZERO, 0);
         let place = || Place { process: None, down_until: Duration::ZERO, journal_cut: false, leases_away: None };
         Self {
             people: People::new(&plan.clients, &ward, plan.tuning.budget_bytes),

@@ -4,6 +4,9 @@ use super::{DRAIN, NODES, Process, STEP_MAX, World};
 use crate::testing::checker::Violation;
 use std::time::Duration;
 
+/// What nodes are called in the log.
+const NAMES: [&str; NODES] = ["node 0", "node 1", "node 2"];
+
 impl World {
     /// Lets time go on: in steps of a millisecond at first, so that what was said a moment ago is answered as quickly as it can be, then in
     /// longer ones.
@@ -91,7 +94,7 @@ impl World {
                 place.down_until = now;
             }
             if place.process.is_none() && place.down_until <= now {
-                place.process = Some(Process::start(&self.ground, self.services.handle(), now, gains));
+                place.process = Some(Process::start(&self.ground, self.services.handle(), NAMES[node], now, gains));
                 changed = true;
             }
         }
