@@ -8,7 +8,7 @@
 //! [`POLL`] on others; a refresh token that is used twice outside its grace ends its session (`refresh`).
 
 pub(crate) mod extract;
-mod keys;
+pub(crate) mod keys;
 mod password;
 mod refresh;
 mod revoked;

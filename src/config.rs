@@ -6,12 +6,14 @@
 //! in a printed configuration.
 
 mod check;
+mod cluster;
 mod key;
 mod live;
 mod load;
 mod matching;
 mod value;
 
+pub use cluster::ClusterSection;
 pub use key::load_signing_key;
 pub use live::LiveConfig;
 pub use load::{ConfigError, Loaded, Sources};
@@ -45,6 +47,8 @@ pub struct Config {
     pub live: LiveConfig,
     /// Who goes the same way.
     pub matching: MatchingConfig,
+    /// Several nodes.
+    pub cluster: ClusterSection,
     /// Logs.
     pub log: LogConfig,
 }

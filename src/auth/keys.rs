@@ -3,11 +3,11 @@
 use crate::config::Secret;
 use aws_lc_rs::hmac;
 
-/// The configured signing key.
-pub(super) struct Master(hmac::Key);
+/// A configured secret.
+pub(crate) struct Master(hmac::Key);
 
 impl Master {
-    pub(super) fn new(secret: &Secret) -> Self {
+    pub(crate) fn new(secret: &Secret) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()))
     }
 
@@ -20,7 +20,7 @@ impl Master {
     }
 
     /// A keyed hash for one purpose.
-    pub(super) fn hmac(&self, purpose: &str) -> hmac::Key {
+    pub(crate) fn hmac(&self, purpose: &str) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.derive(purpose))
     }
 }

@@ -63,18 +63,22 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
         config.log.filter.parse::<tracing_subscriber::EnvFilter>().is_ok(),
         "log.filter must be a list of levels by module, such as info,tripsync=debug",
     );
-    for (key, secret) in [("auth.signing_key", &config.auth.signing_key), ("auth.previous_signing_key", &config.auth.previous_signing_key)]
-    {
+    for (key, secret) in [
+        ("auth.signing_key", &config.auth.signing_key),
+        ("auth.previous_signing_key", &config.auth.previous_signing_key),
+        ("cluster.secret", &config.cluster.secret),
+    ] {
         if let Err(why) = strength(secret, config.mode) {
             out.push(format!("{key} {why}; make one with `openssl rand -base64 48`"));
         }
     }
     out.extend(config.live.findings());
     out.extend(config.matching.findings());
-    if config.mode == Mode::Production && has_default_password(config.database.url.expose()) {
-        out.push(
-            "database.url has a password that is a default or the user's name, which production mode refuses; take another".to_owned(),
-        );
+    out.extend(config.cluster.findings(config));
+    for (key, url) in [("database.url", &config.database.url), ("cluster.redis_url", &config.cluster.redis_url)] {
+        if config.mode == Mode::Production && has_default_password(url.expose()) {
+            out.push(format!("{key} has a password that is a default or the user's name, which production mode refuses; take another"));
+        }
     }
     if config.mode == Mode::Production && config.http.cors_origins.iter().any(|entry| entry == "*") {
         out.push("http.cors_origins must name origins in production instead of \"*\"".to_owned());

@@ -1,6 +1,8 @@
-//! The journal's contract on both databases, and what only a real database can show: settings, outages, one schema.
+//! The journal's contract on both databases, the cluster's on Redis, and what only the real ones can show: settings, outages,
+//! one schema.
 
 mod accounts;
+mod cluster;
 mod matching;
 mod outage;
 mod reservations;

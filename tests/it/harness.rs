@@ -15,13 +15,15 @@
 //! ```
 //!
 //! It makes the tests `a_trip_survives_kill_9::sqlite` and `a_trip_survives_kill_9::postgres`. A test that harms Postgres
-//! (kill, freeze) starts a [`PrivatePostgres`] and takes its database from there. Everything is cleaned up on drop, also
+//! (kill, freeze) starts a [`PrivatePostgres`] and takes its database from there; likewise a [`PrivateRedis`], which may be
+//! emptied, too, while on the shared one ([`shared_redis_url`]) a test keeps to a key prefix of its own. Everything is cleaned up on drop, also
 //! when the test fails, and by a guardian process when the test binary itself is killed.
 
 mod backend;
 mod client;
 mod inside;
 mod postgres;
+mod redis;
 mod server;
 mod tests;
 mod wait;
@@ -30,6 +32,7 @@ pub(crate) use backend::{Backend, TestDatabase, for_each_backend};
 pub(crate) use client::{Client, Mirror};
 pub(crate) use inside::Inside;
 pub(crate) use postgres::PrivatePostgres;
+pub(crate) use self::redis::{PrivateRedis, shared_redis_url};
 pub(crate) use server::{Launch, Server};
 pub(crate) use wait::eventually;
 

@@ -1,15 +1,17 @@
-//! What the helper commands are made of; the integration tests use the process and Postgres parts too.
+//! What the helper commands are made of; the integration tests use the parts for processes, Postgres and Redis too.
 //!
-//! Owns: throwaway Postgres instances ([`postgres`]), processes that cannot outlive their owner ([`guardian`]), the test
-//! run and its summary ([`test_run`]), the campaign of measurements ([`figures`]), the simulator over many seeds ([`sim`]),
-//! the dependency audit ([`audit`]). Promises: whatever is started here is stopped
-//! again, also when the owner is killed. Knows nothing of TripSync's own code. Unix only.
+//! Owns: throwaway instances of Postgres and Redis ([`postgres`], [`redis`]), processes that cannot outlive their owner
+//! ([`guardian`]), the test run and its summary ([`test_run`]), the campaign of measurements ([`figures`]), the simulator over
+//! many seeds ([`sim`]), the dependency audit ([`audit`]). Promises: whatever is started here is stopped again, also when the
+//! owner is killed. Knows nothing of TripSync's own code. Unix only.
 
+mod apt;
 pub mod audit;
 pub mod figures;
 pub mod guardian;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod redis;
 pub mod sim;
 pub mod test_run;

@@ -29,6 +29,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
     },
+    /// Run a command with a throwaway Postgres and a throwaway Redis, their addresses in `TRIPSYNC_TEST_POSTGRES_URL` and
+    /// `TRIPSYNC_TEST_REDIS_URL`.
+    Services {
+        /// The command and its arguments; it inherits the terminal.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
     /// Measure the figures of docs/BENCHMARKS.md on this machine, which should do nothing else: two hours and a half.
     ///
     /// What the folder has already is not measured again.
@@ -65,6 +72,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test { args } => xtask::test_run::run(&args),
         Command::Postgres { command } => xtask::test_run::with_postgres(&command),
+        Command::Services { command } => xtask::test_run::with_services(&command),
         Command::Figures { folder, only, runs } => xtask::figures::run(&folder, &only, runs),
         Command::Sim { seeds, seed, plan } => xtask::sim::run(&xtask::sim::Seeds { count: seeds, first: seed, plan }),
         Command::Audit => xtask::audit::run(),

@@ -6,21 +6,21 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
-use crate::postgres::{self, BIN_VARIABLE, Instance, URL_VARIABLE};
+use crate::{postgres, redis};
 
 mod summary;
 
 use summary::Summary;
 
-/// Runs `cargo test --workspace --no-fail-fast` with `args` behind it and a throwaway Postgres beside it. Prints what cargo
-/// prints and, as the last line, `N passed, N failed`. Gives back whether everything passed.
+/// Runs `cargo test --workspace --no-fail-fast` with `args` behind it and a throwaway Postgres and Redis beside it. Prints
+/// what cargo prints and, as the last line, `N passed, N failed`. Gives back whether everything passed.
 ///
 /// # Errors
-/// Postgres cannot be had or started, or cargo cannot be started.
+/// Postgres or Redis cannot be had or started, or cargo cannot be started.
 pub fn run(args: &[String]) -> anyhow::Result<bool> {
-    let postgres = postgres::start()?;
+    let services = Services { postgres: postgres::start()?, redis: Some(redis::start()?) };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut child = command(cargo, &postgres)
+    let mut child = services.command(cargo)
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(args)
         .stdout(Stdio::piped())
@@ -37,7 +37,7 @@ pub fn run(args: &[String]) -> anyhow::Result<bool> {
         stdout.flush()?;
     }
     let success = child.wait().context("cannot wait for cargo")?.success();
-    drop(postgres);
+    drop(services);
     let totals = summary.finish(success);
     writeln!(stdout, "\n{totals}")?;
     Ok(success && totals.failed == 0)
@@ -48,14 +48,36 @@ pub fn run(args: &[String]) -> anyhow::Result<bool> {
 /// # Errors
 /// Postgres cannot be had or started, or there is no such command.
 pub fn with_postgres(command_line: &[String]) -> anyhow::Result<bool> {
-    let (program, args) = command_line.split_first().context("no command given")?;
-    let postgres = postgres::start()?;
-    let status = command(program.into(), &postgres).args(args).status();
-    Ok(status.with_context(|| format!("cannot start `{program}`"))?.success())
+    Services { postgres: postgres::start()?, redis: None }.run(command_line)
 }
 
-fn command(program: OsString, postgres: &Instance) -> Command {
-    let mut command = Command::new(program);
-    command.env(URL_VARIABLE, postgres.url("postgres")).env(BIN_VARIABLE, postgres.bin_dir());
-    command
+/// As [`with_postgres`], with a throwaway Redis, too.
+///
+/// # Errors
+/// As [`with_postgres`], or Redis cannot be had or started.
+pub fn with_services(command_line: &[String]) -> anyhow::Result<bool> {
+    Services { postgres: postgres::start()?, redis: Some(redis::start()?) }.run(command_line)
+}
+
+/// What runs beside a command.
+struct Services {
+    postgres: postgres::Instance,
+    redis: Option<redis::Instance>,
+}
+
+impl Services {
+    fn run(self, command_line: &[String]) -> anyhow::Result<bool> {
+        let (program, args) = command_line.split_first().context("no command given")?;
+        let status = self.command(program.into()).args(args).status();
+        Ok(status.with_context(|| format!("cannot start `{program}`"))?.success())
+    }
+
+    fn command(&self, program: OsString) -> Command {
+        let mut command = Command::new(program);
+        command.env(postgres::URL_VARIABLE, self.postgres.url("postgres")).env(postgres::BIN_VARIABLE, self.postgres.bin_dir());
+        if let Some(redis) = &self.redis {
+            command.env(redis::URL_VARIABLE, redis.url()).env(redis::PROGRAM_VARIABLE, redis.program());
+        }
+        command
+    }
 }

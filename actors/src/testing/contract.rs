@@ -1,17 +1,23 @@
-//! What every [`Journal`] must do: one suite for memory, SQLite and PostgreSQL.
+//! What every implementation of a port must do: one suite per port. [`Journal`]: for memory, SQLite and PostgreSQL;
+//! [`leases_contract`] and [`bus_contract`]: for memory and Redis.
 //!
 //! Each check is a function over a [`Subject`]; [`journal_contract`] runs them all, one after the other, on fresh rooms, so
 //! that one store serves the whole suite. A check that does not hold panics with what it saw.
 
 mod append;
+mod bus;
 mod capacity;
 mod commands;
 mod deadlines;
 mod fence;
+mod leases;
 mod load;
 mod projections;
 mod quotas;
 mod snapshots;
+
+pub use bus::{BusSubject, bus_contract};
+pub use leases::{LeaseSubject, leases_contract};
 
 use crate::ports::{Append, CommandKey, Journal, NewRecord, Refusal, Stored};
 use async_trait::async_trait;

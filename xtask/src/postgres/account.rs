@@ -1,13 +1,15 @@
 //! Whose name Postgres runs under: it refuses to run as root.
 
 use std::fs::{Metadata, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
 use tempfile::TempDir;
+
+use crate::apt::we_are_root;
 
 /// A user that Postgres may run as when we are root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +56,6 @@ pub(super) fn private_dir(account: Option<Account>) -> anyhow::Result<TempDir> {
         std::os::unix::fs::chown(dir.path(), Some(uid), Some(gid)).context("cannot hand the directory to Postgres' user")?;
     }
     Ok(dir)
-}
-
-/// The owner of what we create is who we are; asking the system directly would need `unsafe` or a further crate.
-pub(super) fn we_are_root() -> anyhow::Result<bool> {
-    let file = tempfile::tempfile().context("cannot make a temporary file")?;
-    Ok(file.metadata()?.uid() == 0)
 }
 
 fn find_user(passwd: &str, name: &str) -> Option<Account> {

@@ -1,9 +1,10 @@
 //! Installs Postgres where that can be done without asking: on Debian and its descendants, as root.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use anyhow::Context;
+
+use crate::apt::{apt_get, ensure_usable};
 
 const CLUSTER_CONFIG: &str = "/etc/postgresql-common/createcluster.conf";
 
@@ -14,8 +15,7 @@ pub(super) fn install() -> anyhow::Result<PathBuf> {
          (Debian: `apt-get install postgresql`), or set PG_BIN_DIR to the directory that holds `postgres` and `initdb`",
         super::OLDEST
     );
-    anyhow::ensure!(Path::new("/usr/bin/apt-get").exists(), "{help}");
-    anyhow::ensure!(super::account::we_are_root()?, "{help}");
+    ensure_usable(&help)?;
     eprintln!("xtask: no Postgres found, installing it with apt-get");
     apt_get(&["update"])?;
     apt_get(&["install", "postgresql-common"])?;
@@ -23,20 +23,6 @@ pub(super) fn install() -> anyhow::Result<PathBuf> {
     keep_from_making_a_cluster().with_context(|| format!("cannot edit {CLUSTER_CONFIG}"))?;
     apt_get(&["install", "postgresql"])?;
     super::find::find()?.context("apt-get installed `postgresql`, but still no Postgres 14 or newer is found")
-}
-
-fn apt_get(args: &[&str]) -> anyhow::Result<()> {
-    let status = Command::new("apt-get")
-        .args(["--quiet", "--yes", "--no-install-recommends"])
-        .args(args)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        // The test run's own output is for the tests.
-        .stdout(std::io::stderr())
-        .status()
-        .context("cannot start apt-get")?;
-    anyhow::ensure!(status.success(), "`apt-get {}` failed", args.join(" "));
-    Ok(())
 }
 
 fn keep_from_making_a_cluster() -> std::io::Result<()> {
