@@ -7,6 +7,7 @@ mod demo;
 mod healthcheck;
 mod migrate;
 mod openapi;
+mod rebalance;
 mod serve;
 
 use crate::app::{StartError, explain};
@@ -49,6 +50,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Show or check the configuration.
     Config(config::ConfigArgs),
+    /// Ask the nodes of a cluster to share their rooms out evenly.
+    Rebalance,
     /// Print the OpenAPI document as JSON.
     Openapi,
     /// Ask a running server whether it is ready; exit code 0 if it is.
@@ -83,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(&options, &args),
         Command::Migrate(args) => migrate::run(&options, &args),
         Command::Config(args) => config::run(&options, &args),
+        Command::Rebalance => rebalance::run(&options),
         Command::Openapi => openapi::run(),
         Command::Healthcheck(args) => healthcheck::run(&options, &args),
     };

@@ -25,7 +25,7 @@ pub use leases::RedisLeases;
 use crate::config::{Config, Secret};
 use std::sync::Arc;
 use std::time::Duration;
-use tripsync_actors::cluster::{Bus, ClusterConfig, Leases};
+use tripsync_actors::ClusterPorts;
 use tripsync_domain::NodeId;
 
 /// How to reach Redis, and what to put there.
@@ -47,23 +47,6 @@ pub struct RedisOptions {
     pub inbox_bytes_max: usize,
 }
 
-/// What an engine needs to be one node of several.
-#[derive(Clone)]
-pub struct ClusterPorts {
-    /// Who owns what.
-    pub leases: Arc<dyn Leases>,
-    /// Messages between nodes.
-    pub bus: Arc<dyn Bus>,
-    /// Bounds and times.
-    pub config: ClusterConfig,
-}
-
-impl std::fmt::Debug for ClusterPorts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClusterPorts").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
 /// The cluster's ports as configured; `None` without `cluster.redis_url`, which means a single node.
 ///
 /// Waits for the connections for as long as one call may take, so that a node usually hears everything from its first message on. A Redis
@@ -79,5 +62,5 @@ pub async fn connect(config: &Config, node: NodeId) -> Result<Option<ClusterPort
     let bus = RedisBus::new(&options, node)?;
     // A limit was reached or not: both are fine.
     let _ = tokio::time::timeout(options.call_timeout, async { tokio::join!(leases.ready(), bus.ready()) }).await;
-    Ok(Some(ClusterPorts { leases: Arc::new(leases), bus: Arc::new(bus), config: config.cluster.engine_config() }))
+    Ok(Some(ClusterPorts { node, leases: Arc::new(leases), bus: Arc::new(bus), config: config.cluster.engine_config() }))
 }

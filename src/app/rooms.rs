@@ -1,6 +1,7 @@
 //! The live engine of a server: its journal, its node's sessions, its rooms.
 
 use super::StartError;
+use crate::cluster;
 use crate::config::Config;
 use crate::store::accounts::{Gathered, UserDirectory};
 use crate::store::journal::{DbJournal, JournalOptions};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tripsync_actors::hub::Hub;
 use tripsync_actors::ports::Clock;
 use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
-use tripsync_domain::{Inbox, Pool, Trip};
+use tripsync_domain::{Inbox, NodeId, Pool, Trip};
 use uuid::Uuid;
 
 /// How often what is left over is deleted.
@@ -38,13 +39,17 @@ impl Rooms {
         };
         let journal = DbJournal::new(db, options);
         let hub = Hub::new(config.live.sockets_per_user_max);
+        let node = NodeId(Uuid::now_v7());
+        let cluster = cluster::connect(config, node)
+            .await
+            .map_err(|fault| super::io_error("the cluster cannot be joined (cluster.redis_url)", io::Error::other(fault)))?;
         let ports = Ports {
             journal: Arc::new(journal.clone()),
             clock: Arc::clone(clock),
             directory: Arc::new(Gathered::new(Arc::new(users.clone()))),
             notifier: Arc::clone(&hub) as _,
             ids: Arc::new(Uuid::now_v7),
-            cluster: None,
+            cluster,
         };
         let defaults = EngineConfig::default();
         // A request whose command is not durable in time says so itself, before the request's own time limit strikes.

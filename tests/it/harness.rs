@@ -28,11 +28,11 @@ mod server;
 mod tests;
 mod wait;
 
+pub(crate) use self::redis::{PrivateRedis, shared_redis_url};
 pub(crate) use backend::{Backend, TestDatabase, for_each_backend};
 pub(crate) use client::{Client, Mirror};
 pub(crate) use inside::Inside;
 pub(crate) use postgres::PrivatePostgres;
-pub(crate) use self::redis::{PrivateRedis, shared_redis_url};
 pub(crate) use server::{Launch, Server};
 pub(crate) use wait::eventually;
 

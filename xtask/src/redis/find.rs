@@ -13,11 +13,7 @@ pub(super) fn find() -> anyhow::Result<Option<PathBuf>> {
     if let Some(program) = std::env::var_os("REDIS_SERVER") {
         let program = PathBuf::from(program);
         let version = major_version(&program).with_context(|| format!("REDIS_SERVER={} is no working Redis", program.display()))?;
-        anyhow::ensure!(
-            version >= OLDEST,
-            "REDIS_SERVER={} is Redis {version}; the tests need {OLDEST} or newer",
-            program.display()
-        );
+        anyhow::ensure!(version >= OLDEST, "REDIS_SERVER={} is Redis {version}; the tests need {OLDEST} or newer", program.display());
         return Ok(Some(program));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();

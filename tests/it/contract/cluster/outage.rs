@@ -121,8 +121,7 @@ async fn who_was_cut_off_subscribes_again() {
     let mut raw = raw(redis.url()).await;
     for _ in 0..5 {
         heard(&at_ann, (bob, &at_bob), "before").await;
-        let cut: usize =
-            redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut raw).await.unwrap();
+        let cut: usize = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut raw).await.unwrap();
         assert_eq!(cut, 2);
         heard(&at_ann, (bob, &at_bob), "after").await;
         heard(&at_bob, (ann, &at_ann), "after").await;
