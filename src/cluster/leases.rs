@@ -52,12 +52,12 @@ impl RedisLeases {
         format!("{}room:{room}", self.prefix)
     }
 
-    async fn run<T: FromRedisValue>(&self, script: &Script, keys: &[&str], args: &[&str]) -> Result<T, LeaseError> {
+    async fn run<T: FromRedisValue>(&self, script: &Script, keys: &[&str], args: &[String]) -> Result<T, LeaseError> {
         self.run_over(script, keys, args).await.map(|(_, answer)| answer)
     }
 
     /// Says over which connection, too.
-    async fn run_over<T: FromRedisValue>(&self, script: &Script, keys: &[&str], args: &[&str]) -> Result<(Nth, T), LeaseError> {
+    async fn run_over<T: FromRedisValue>(&self, script: &Script, keys: &[&str], args: &[String]) -> Result<(Nth, T), LeaseError> {
         let mut call = script.prepare_invoke();
         call.key(keys).arg(args);
         let answer = self.link.call(async |mut connection| call.invoke_async(&mut connection).await).await;
@@ -78,7 +78,7 @@ impl Leases for RedisLeases {
         let due = self.entries.lock().due(node, now);
         let rooms: Vec<String> = due.iter().map(|room| self.room(*room)).collect();
         let keys: Vec<&str> = std::iter::once(&self.nodes).chain(&rooms).map(String::as_str).collect();
-        let args = [&node.to_string(), &millis(ttl), &millis(self.entry_ttl)].map(String::as_str);
+        let args = [node.to_string(), millis(ttl), millis(self.entry_ttl)];
         let (nth, (lived, lost)): (Nth, (bool, Vec<usize>)) = self.run_over(&self.scripts.renew, &keys, &args).await?;
         let mut entries = self.entries.lock();
         for (index, room) in due.into_iter().enumerate() {
@@ -98,7 +98,7 @@ impl Leases for RedisLeases {
 
     async fn claim(&self, room: RoomId, node: NodeId) -> Result<Option<NodeId>, LeaseError> {
         let (key, now) = (self.room(room), Instant::now());
-        let args = [&node.to_string(), &millis(self.entry_ttl)].map(String::as_str);
+        let args = [node.to_string(), millis(self.entry_ttl)];
         let owner = self.run(&self.scripts.claim, &[&self.nodes, &key], &args).await?;
         let owner = Self::parse(&key, owner)?;
         if owner == Some(node) {
@@ -115,11 +115,11 @@ impl Leases for RedisLeases {
 
     async fn release(&self, room: RoomId, node: NodeId) -> Result<(), LeaseError> {
         self.entries.lock().left(node, room);
-        self.run(&self.scripts.release, &[&self.room(room)], &[&node.to_string()]).await
+        self.run(&self.scripts.release, &[&self.room(room)], &[node.to_string()]).await
     }
 
     async fn pass(&self, room: RoomId, from: NodeId, to: NodeId) -> Result<bool, LeaseError> {
-        let args = [&from.to_string(), &to.to_string(), &millis(self.entry_ttl)].map(String::as_str);
+        let args = [from.to_string(), to.to_string(), millis(self.entry_ttl)];
         let passed = self.run(&self.scripts.pass, &[&self.nodes, &self.room(room)], &args).await?;
         if passed && from != to {
             self.entries.lock().left(from, room);

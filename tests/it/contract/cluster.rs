@@ -59,7 +59,7 @@ async fn raw(url: &str) -> MultiplexedConnection {
 }
 
 /// The fault behind a failed call.
-fn fault(error: &(dyn std::error::Error + 'static)) -> &Fault {
+fn fault<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a Fault {
     error.source().and_then(|source| source.downcast_ref()).expect("a fault is behind it")
 }
 
