@@ -51,16 +51,17 @@ impl RelayLink {
     }
 
     pub(crate) fn push(&self, down: &Down) {
-        self.push_encoded(down.encode());
+        self.push_encoded(down.kind(), down.encode());
     }
 
     /// The same for what several relays get.
-    pub(crate) fn push_encoded(&self, down: Bytes) {
+    pub(crate) fn push_encoded(&self, kind: &'static str, down: Bytes) {
         let mut state = self.state.lock();
         if state.cut {
             return;
         }
         state.sent += 1;
+        metrics::counter!("tripsync_cluster_words_sent_total", "kind" => kind).increment(1);
         let word = Word::Down { relay: self.id, n: state.sent, down };
         if self.out.send(self.to, word.encode()).is_err() {
             state.cut = true;

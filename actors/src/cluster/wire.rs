@@ -200,6 +200,23 @@ impl Down {
         Self::To { session, frames: frames.iter().map(packed).collect() }
     }
 
+    /// What it is called in the metrics.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::To { .. } => "to",
+            Self::Start { .. } => "start",
+            Self::Fan { .. } => "fan",
+            Self::Presence { .. } => "presence",
+            Self::Role { .. } => "role",
+            Self::Detached { .. } => "detached",
+            Self::Settled { .. } => "settled",
+            Self::Answer { .. } => "answer",
+            Self::View { .. } => "view",
+            Self::Beat { .. } => "beat",
+            Self::Gone { .. } => "gone",
+        }
+    }
+
     pub(crate) const fn detached(session: SessionId, joining: u32, why: Detached) -> Self {
         Self::Detached { session, joining, lost: matches!(why, Detached::Lost) }
     }
