@@ -93,6 +93,15 @@ impl People {
         }
     }
 
+    /// Lets a client with a socket read, and ask for the rooms that it is not in.
+    pub(super) fn rejoin(&self, client: usize) {
+        self.stall(client, false);
+        for room in 0..ROOMS {
+            let missing = |model: &mut Model| if model.rooms[room].is_out() { vec![model.join(room, Since::Position)] } else { Vec::new() };
+            self.tell(client, missing);
+        }
+    }
+
     /// From now on everybody means to be in every room.
     pub(super) fn want_everything(&self) {
         for model in &self.models {

@@ -82,6 +82,12 @@ impl Observer {
         !self.out && self.asked.is_none()
     }
 
+    /// Whether the client has asked to come in, and is not answered yet.
+    #[must_use]
+    pub const fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// Users who are present with at least one socket, as far as the client was told.
     #[must_use]
     pub fn present(&self) -> BTreeSet<String> {

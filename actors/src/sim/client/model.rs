@@ -215,6 +215,11 @@ impl Model {
 }
 
 impl RoomModel {
+    /// Whether it is neither in the room nor on its way in.
+    pub(in crate::sim) fn is_out(&self) -> bool {
+        !self.observer.is_in() && !self.observer.is_asking() && !self.rejoin
+    }
+
     fn op(&mut self, n: u64, known: &Known) -> Option<ClientFrame> {
         let (cmd, base) = self.pending.get(&n)?;
         self.observer.sent(n);

@@ -144,6 +144,9 @@ impl Plan {
         steps.push(Step::Sleep(60));
         let troubled = !random.one_in(8);
         while steps.len() < length {
+            if troubled && random.one_in(20) {
+                steps.extend(scene(&mut random, &times, clients.len()));
+            }
             steps.push(step(&mut random, clients.len(), troubled));
             if random.one_in(3) {
                 steps.push(if random.one_in(2) { Step::Turns(1 + random.below(12)) } else { Step::Sleep(1 + random.next() % 8) });
@@ -186,6 +189,59 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
         95..100 => Step::Turns(1 + random.below(20)),
         fault => trouble(random, fault - 100, node),
     }
+}
+
+/// Several things that rarely come together by themselves.
+fn scene(random: &mut Random, times: &Times, clients: usize) -> Vec<Step> {
+    let node = random.below(NODES);
+    let others = [(node + 1) % NODES, (node + 2) % NODES];
+    let past_the_lease = Step::Sleep(times.lease_ms + times.lease_ms / 2);
+    let op = |random: &mut Random| Step::Act(Act::Op { client: random.below(clients), room: 0, seed: random.next(), times: 1 });
+    let write = |random: &mut Random| {
+        let call = Call::Command { user: 0, room: 0, seed: random.next(), how: How::Numbered };
+        Step::Call { node: others[random.below(2)], call }
+    };
+    let read = Step::Call { node, call: Call::Read { user: 0, room: 0 } };
+    let mut steps = Vec::new();
+    match random.below(4) {
+        // A node stands still for longer than its lease, or is cut off from everything but the journal; others go on; it is asked.
+        which @ 0..2 => {
+            steps.extend([read.clone(), op(random), Step::Sleep(40)]);
+            if which == 0 {
+                steps.push(Step::Pause { node, ms: 60_000 });
+            } else {
+                steps.extend(
+                    others.into_iter().flat_map(|other| [Step::Cut { from: node, to: other }, Step::Cut { from: other, to: node }]),
+                );
+                steps.push(Step::LeasesAway { node: Some(node), how: Away::Fails });
+            }
+            steps.extend([past_the_lease, write(random), op(random), Step::Sleep(random.pick(&[10, 100, 400])), write(random)]);
+            steps.extend([read.clone(), Step::Sleep(random.pick(&[5, 40])), Step::Wake(node), Step::LeasesBack]);
+            for _ in 0..12 {
+                steps.extend([read.clone(), Step::Sleep(1)]);
+            }
+            steps.push(Step::Join);
+        }
+        // What is said last is lost.
+        2 => {
+            steps.extend([op(random), Step::Sleep(60), Step::Weather(BusFaults { lost: 400, delay_ms: (1, 1), ..BusFaults::default() })]);
+            steps.extend([op(random), op(random), write(random), Step::Sleep(40), Step::Weather(calm(random))]);
+        }
+        // Rooms move under those who write.
+        _ => {
+            steps.extend([
+                op(random),
+                op(random),
+                Step::Turns(1 + random.below(6)),
+                Step::Restart(node),
+                op(random),
+                Step::Sleep(5),
+                op(random),
+            ]);
+            steps.extend([write(random), Step::Sleep(30)]);
+        }
+    }
+    steps
 }
 
 fn trouble(random: &mut Random, which: usize, node: usize) -> Step {
