@@ -105,8 +105,8 @@ async fn the_bus_on_redis_keeps_its_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entries_of_the_living_are_renewed_and_those_of_the_dead_run_out() {
     let url = shared_redis_url();
-    let options = RedisOptions { entry_ttl: Duration::from_millis(1_500), ..options(&url) };
-    let (leases, mut raw) = (leases(&options).await, raw(&url).await);
+    let options = RedisOptions { entry_ttl: Duration::from_secs(3), ..options(&url) };
+    let (leases, raw) = (leases(&options).await, raw(&url).await);
     let (ann, bob, kept, taken, gone) = (node(), node(), room(), room(), room());
     for node in [ann, bob] {
         leases.renew(node, LONG).await.unwrap();
@@ -115,33 +115,34 @@ async fn entries_of_the_living_are_renewed_and_those_of_the_dead_run_out() {
         assert_eq!(leases.claim(room, ann).await.unwrap(), Some(ann));
     }
     leases.release(gone, ann).await.unwrap();
-    assert_eq!(leases.claim(gone, bob).await.unwrap(), Some(bob));
-    // Somebody else has it now, of which the leases here know nothing.
     let key = |room: RoomId| format!("{}room:{room}", options.prefix);
-    redis::cmd("SET").arg(key(taken)).arg(bob.to_string()).arg("PX").arg(1_500).query_async::<()>(&mut raw).await.unwrap();
+    // Somebody else has these now, of which the leases here know nothing, so that they renew neither for bob.
+    for room in [taken, gone] {
+        let mut set = redis::cmd("SET");
+        set.arg(key(room)).arg(bob.to_string()).arg("PX").arg(3_000);
+        set.query_async::<()>(&mut raw.clone()).await.unwrap();
+    }
+    let left = async |room: RoomId| redis::cmd("PTTL").arg(key(room)).query_async::<i64>(&mut raw.clone()).await.unwrap();
 
-    // Twice as long as an entry lives: `kept` is renewed again and again, and bob's run out.
-    let mut renewals = 0;
-    let mut left = i64::MAX;
-    while renewals < 4 {
-        leases.renew(ann, LONG).await.unwrap();
-        let now: i64 = redis::cmd("PTTL").arg(key(kept)).query_async(&mut raw).await.unwrap();
-        assert!(now > 0, "the entry of a living node ran out");
-        renewals += usize::from(now > left);
-        left = now;
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    // Longer than an entry lives: `kept` is renewed twice.
+    let mut before = i64::MAX;
+    for renewal in ["the first", "the second"] {
+        eventually(&format!("{renewal} renewal of the entry"), LIMIT, async || {
+            leases.renew(ann, LONG).await.unwrap();
+            let now = left(kept).await;
+            assert!(now > 0, "the entry of a living node ran out");
+            now > std::mem::replace(&mut before, now)
+        })
+        .await;
+    }
+    for room in [taken, gone] {
+        eventually("bob's entry runs out", LIMIT, async || leases.owner(room).await.unwrap().is_none()).await;
     }
     assert_eq!(leases.owner(kept).await.unwrap(), Some(ann));
-    for room in [taken, gone] {
-        assert_eq!(leases.owner(room).await.unwrap(), None);
-    }
     leases.resign(ann).await.unwrap();
     leases.renew(bob, LONG).await.unwrap();
-    eventually("nothing is left of the rooms", LIMIT, || async {
-        let mut raw = raw.clone();
-        redis::cmd("EXISTS").arg(key(kept)).query_async::<bool>(&mut raw).await.map(|exists| !exists).unwrap()
-    })
-    .await;
+    // -2 stands for a key that does not exist.
+    eventually("nothing is left of the room", LIMIT, async || left(kept).await == -2).await;
     assert_eq!(leases.nodes().await.unwrap(), [bob]);
 }
 
