@@ -136,7 +136,7 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartE
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let auth = Auth::new(db.clone(), clock.clone(), &config.auth, &signing_key)
         .map_err(|source| io_error("the password threads did not start (auth.password_threads)", source))?;
-    auth.refresh_revoked(auth.revoked_window()).await?;
+    auth.refresh_revoked().await?;
     let distances = distance::configured(&config.matching)
         .map_err(|error| io_error("ways cannot be measured (matching.osrm_url)", io::Error::other(error)))?;
     let users = UserDirectory::new(db.clone());

@@ -4,8 +4,9 @@
 //! login sessions, and tells subscribers when a session ends ([`Auth::subscribe`]) so that sockets can be dropped at once.
 //!
 //! Promises: a password check costs one hash whether or not the account exists; hashing takes a bounded amount of memory and
-//! never starves other requests (`password`); an access token is refused at once after logout on this node and within
-//! [`POLL`] on others; a refresh token that is used twice outside its grace ends its session (`refresh`).
+//! never starves other requests (`password`); an access token is refused at once after logout on this node and within a second on
+//! others (`revoked`); a ticket opens one socket on one node (`ticket`); a refresh token that is used twice outside its grace ends its
+//! session (`refresh`).
 
 pub(crate) mod extract;
 pub(crate) mod keys;
@@ -18,7 +19,7 @@ mod ticket;
 mod token;
 
 pub use password::PasswordError;
-pub use revoked::{POLL, SessionRevoked};
+pub use revoked::SessionRevoked;
 pub use seal::Sealer;
 pub use sessions::{Login, SessionTokens};
 pub use ticket::Ticket;
@@ -72,7 +73,7 @@ pub enum AuthError {
     /// User name or password is wrong. Which of them is not told.
     #[error("the credentials are wrong")]
     BadCredentials,
-    /// More password checks or tickets are waiting than allowed.
+    /// More password checks are waiting than allowed.
     #[error("too many logins at once")]
     Overloaded,
     /// The database failed.
@@ -146,7 +147,7 @@ impl Auth {
                 refresh: refresh::RefreshTokens::new(&current, previous.as_ref()),
                 passwords: password::Passwords::start(config.password_threads, config.password_queue_max)?,
                 revoked: revoked::Revoked::new(config.access_token_ttl),
-                tickets: ticket::Tickets::new(config.tickets_max, config.ticket_ttl),
+                tickets: ticket::Tickets::new(&current, previous.as_ref()),
                 sealer: Sealer::new(&current),
                 config: config.clone(),
                 db,
@@ -169,28 +170,6 @@ impl Auth {
     /// As [`Auth::authenticate`].
     pub fn authenticate_now(&self, token: &str) -> Result<AuthUser, AuthError> {
         let user = self.inner.tokens.verify(token, self.inner.clock.now())?;
-        self.still_good(user)
-    }
-
-    /// Makes a ticket that opens one socket in the name of `user`.
-    ///
-    /// # Errors
-    /// [`AuthError::Overloaded`] when too many unused tickets are about.
-    pub fn issue_ticket(&self, user: &AuthUser) -> Result<Ticket, AuthError> {
-        self.inner.tickets.issue(*user, self.inner.clock.now())
-    }
-
-    /// Uses a ticket up. The second time it is not valid.
-    ///
-    /// # Errors
-    /// [`AuthError::Invalid`] for an unknown, used or old ticket, [`AuthError::Revoked`] when its session ended meanwhile,
-    /// [`AuthError::Expired`] when the access token that asked for it has run out.
-    pub async fn redeem_ticket(&self, ticket: &str) -> Result<AuthUser, AuthError> {
-        let now = self.inner.clock.now();
-        let user = self.inner.tickets.redeem(ticket, now)?;
-        if user.expires_at <= now {
-            return Err(AuthError::Expired);
-        }
         self.still_good(user)
     }
 

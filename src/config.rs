@@ -144,8 +144,6 @@ pub struct AuthConfig {
     /// Life of a socket ticket.
     #[serde(with = "value::span")]
     pub ticket_ttl: Duration,
-    /// Unused socket tickets at most.
-    pub tickets_max: usize,
     /// Threads that hash passwords.
     pub password_threads: usize,
     /// Password checks that may wait.

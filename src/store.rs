@@ -20,6 +20,7 @@ pub mod rooms;
 pub mod search;
 mod sqlite;
 pub mod tasks;
+pub mod tickets;
 pub mod watches;
 
 pub use error::StoreError;

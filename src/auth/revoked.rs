@@ -1,19 +1,27 @@
 //! Logins that ended while access tokens of theirs are still about.
 //!
-//! In memory, so that authenticating needs no database; filled at once by this node and every [`POLL`] from the database with
-//! what other nodes ended. An entry is forgotten once no access token can be left.
+//! In memory, so that authenticating needs no database; filled at once by this node, and from the database with what other nodes ended,
+//! which on PostgreSQL is asked every [`POLL_SHARED`]. An entry is forgotten once no access token can be left.
+//!
+//! While the database cannot be read, what others end stays unknown: tokens and sockets of such logins are good until the tokens run out
+//! (`auth.access_token_ttl`), because fresh ones come from the database. Afterwards everything missed is read at once.
 
 use super::{Auth, LoginId};
-use crate::store::accounts;
-use parking_lot::RwLock;
+use crate::store::{Db, StoreError, accounts};
+use crate::telemetry::chain;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tripsync_domain::{Timestamp, UserId};
 
-/// How often logins that other nodes ended are read.
-pub const POLL: Duration = Duration::from_secs(5);
+/// How often logins that other nodes ended are read: their sockets are to close within a second.
+const POLL_SHARED: Duration = Duration::from_millis(300);
+/// The same for SQLite, which no other server shares: only to forget, and to tell whether the database is there.
+const POLL_ALONE: Duration = Duration::from_secs(5);
+/// A read that takes longer has failed: a connection that hangs must not keep the next one from being tried.
+const READ_LIMIT: Duration = Duration::from_secs(2);
 /// Clocks of nodes may differ, and a revocation may commit later than its time says.
 const OVERLAP: Duration = Duration::from_secs(30);
 /// Announcements that a slow subscriber may be behind before it is told that it lagged.
@@ -33,11 +41,14 @@ pub(super) struct Revoked {
     logins: RwLock<HashMap<LoginId, Timestamp>>,
     announce: broadcast::Sender<SessionRevoked>,
     keep: Duration,
+    /// When the last read that succeeded began; what ended long before is known.
+    read_at: Mutex<Option<Timestamp>>,
 }
 
 impl Revoked {
     pub(super) fn new(access_token_ttl: Duration) -> Self {
-        Self { logins: RwLock::default(), announce: broadcast::channel(BACKLOG).0, keep: access_token_ttl + OVERLAP }
+        let (announce, keep) = (broadcast::channel(BACKLOG).0, access_token_ttl + OVERLAP);
+        Self { logins: RwLock::default(), announce, keep, read_at: Mutex::default() }
     }
 
     pub(super) fn contains(&self, login: LoginId) -> bool {
@@ -57,48 +68,86 @@ impl Revoked {
         }
     }
 
+    /// From when on ended logins are still to be read. Never from the future, into which a clock that was wrong may have looked.
+    fn unread_since(&self, now: Timestamp) -> Timestamp {
+        let read_at = self.read_at.lock().map_or(before(now, self.keep), |at| at.min(now));
+        before(now, self.keep).max(before(read_at, OVERLAP))
+    }
+
     fn forget(&self, now: Timestamp) {
         self.logins.write().retain(|_, until| *until > now);
     }
 }
 
 impl Auth {
-    /// Reads what ended lately. Must have succeeded once before the first request is served.
+    /// Reads what ended since the last read that succeeded; the first one reads whatever may still matter. Must have succeeded once before
+    /// the first request is served.
     ///
     /// # Errors
     /// As for any query.
-    pub async fn refresh_revoked(&self, window: Duration) -> Result<(), crate::store::StoreError> {
+    pub async fn refresh_revoked(&self) -> Result<(), StoreError> {
+        let revoked = &self.inner.revoked;
         let now = self.inner.clock.now();
-        let window_ms = i64::try_from((window + OVERLAP).as_millis()).unwrap_or(i64::MAX);
-        let since = Timestamp::from_ms(now.as_ms().saturating_sub(window_ms));
-        for (ended, at) in accounts::revoked_since(&self.inner.db, since).await? {
-            self.inner.revoked.add(ended, at);
+        for (ended, at) in accounts::revoked_since(&self.inner.db, revoked.unread_since(now)).await? {
+            revoked.add(ended, at);
         }
-        self.inner.revoked.forget(now);
+        *revoked.read_at.lock() = Some(now);
+        revoked.forget(now);
         Ok(())
     }
 
-    /// Everything that may still matter: for the first read.
+    /// How long an ended login is remembered.
     #[must_use]
-    pub fn revoked_window(&self) -> Duration {
+    pub fn revoked_kept(&self) -> Duration {
         self.inner.revoked.keep
     }
 
     /// Keeps reading until `stop`.
     pub async fn follow_revoked(self, stop: CancellationToken) {
-        let mut window = POLL;
+        let poll = match &self.inner.db {
+            Db::Postgres(_) => POLL_SHARED,
+            Db::Sqlite(_) => POLL_ALONE,
+        };
+        let mut was_read = true;
         loop {
-            if stop.run_until_cancelled(tokio::time::sleep(POLL)).await.is_none() {
-                return;
-            }
-            match self.refresh_revoked(window).await {
-                Ok(()) => window = POLL,
-                Err(error) => {
-                    // Whatever ends while the database is away is caught up with afterwards.
-                    window = (window + POLL).min(self.revoked_window());
-                    tracing::warn!(cause = crate::telemetry::chain(&error), "ended sessions not read");
+            let reading = async {
+                tokio::time::sleep(poll).await;
+                let unavailable = StoreError::Unavailable { why: "no answer in time", source: None };
+                tokio::time::timeout(READ_LIMIT, self.refresh_revoked()).await.unwrap_or(Err(unavailable))
+            };
+            let Some(read) = stop.run_until_cancelled(reading).await else { return };
+            metrics::gauge!("tripsync_database_reached").set(if read.is_ok() { 1.0 } else { 0.0 });
+            match &read {
+                // Once, not several times a second.
+                Err(error) if was_read => {
+                    tracing::warn!(cause = chain(error), "ended logins cannot be read: those of other nodes are unknown")
                 }
+                Ok(()) if !was_read => tracing::info!("ended logins are read again"),
+                Err(_) | Ok(()) => {}
             }
+            was_read = read.is_ok();
         }
+    }
+}
+
+fn before(at: Timestamp, by: Duration) -> Timestamp {
+    Timestamp::from_ms(at.as_ms().saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_read_over_and_a_wrong_clock_forgiven() {
+        let keep = Duration::from_secs(900) + OVERLAP;
+        let revoked = Revoked::new(Duration::from_secs(900));
+        let at = |s: i64| Timestamp::from_ms(s * 1_000);
+        assert_eq!(revoked.unread_since(at(10_000)), before(at(10_000), keep), "everything that may matter");
+        *revoked.read_at.lock() = Some(at(10_000));
+        assert_eq!(revoked.unread_since(at(10_001)), before(at(10_000), OVERLAP));
+        assert_eq!(revoked.unread_since(at(10_600)), before(at(10_000), OVERLAP), "ten minutes without an answer");
+        assert_eq!(revoked.unread_since(at(99_999)), before(at(99_999), keep), "no token is left of what ended before");
+        assert_eq!(revoked.unread_since(at(5_000)), before(at(5_000), OVERLAP), "the clock was ahead and is set back");
     }
 }

@@ -161,6 +161,9 @@ impl Auth {
             if let Err(error) = crate::store::idempotency::sweep(&self.inner.db, now).await {
                 tracing::warn!(cause = chain(&error), "old answers not deleted");
             }
+            if let Err(error) = crate::store::tickets::sweep(&self.inner.db, now).await {
+                tracing::warn!(cause = chain(&error), "old tickets not deleted");
+            }
             if stop.run_until_cancelled(tokio::time::sleep(SWEEP)).await.is_none() {
                 return;
             }

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Sources;
 use crate::store::DbOptions;
 use crate::store::accounts::NewUser;
+use crate::store::tickets;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -257,8 +258,8 @@ async fn logging_out_on_one_node_reaches_the_others() {
 
     world.auth.logout(&user).await.unwrap();
     assert!(world.auth.authenticate_now(&tokens.access_token).is_err());
-    neighbour.refresh_revoked(POLL).await.unwrap();
-    neighbour.refresh_revoked(POLL).await.unwrap();
+    neighbour.refresh_revoked().await.unwrap();
+    neighbour.refresh_revoked().await.unwrap();
     assert!(neighbour.authenticate_now(&tokens.access_token).is_err());
     assert_eq!(ended.try_recv().unwrap(), SessionRevoked { user: user.user, login: user.login });
     assert!(ended.try_recv().is_err(), "announced twice");
@@ -268,9 +269,44 @@ async fn logging_out_on_one_node_reaches_the_others() {
     assert!(world.auth.authenticate_now(&second.access_token).is_err());
 
     // Forgotten once no access token can be left.
-    world.clock.advance(world.auth.revoked_window() + Duration::from_secs(1));
-    world.auth.refresh_revoked(POLL).await.unwrap();
+    world.clock.advance(world.auth.revoked_kept() + Duration::from_secs(1));
+    world.auth.refresh_revoked().await.unwrap();
     assert!(!world.auth.is_revoked(user.login));
+}
+
+#[tokio::test]
+async fn a_ticket_is_good_once_and_for_a_while() {
+    let world = world().await;
+    let user = world.auth.authenticate_now(&world.register("ann").await.access_token).unwrap();
+    let ticket = world.auth.issue_ticket(&user).await.unwrap();
+    assert_eq!(world.auth.redeem_ticket(&ticket.secret).await.unwrap(), user);
+    assert!(matches!(world.auth.redeem_ticket(&ticket.secret).await, Err(AuthError::Invalid)));
+
+    let ticket = world.auth.issue_ticket(&user).await.unwrap();
+    assert_eq!(ticket.expires_at, world.clock.now().plus(world.config.ticket_ttl));
+    world.clock.advance(world.config.ticket_ttl);
+    assert!(matches!(world.auth.redeem_ticket(&ticket.secret).await, Err(AuthError::Invalid)));
+    assert!(matches!(world.auth.redeem_ticket("").await, Err(AuthError::Invalid)));
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_tickets_and_unused_ones_go() {
+    let world = world().await;
+    let user = |token: &str| world.auth.authenticate_now(token).unwrap();
+    let (ann, ben) = (user(&world.register("ann").await.access_token), user(&world.register("ben").await.access_token));
+    let of_ben = world.auth.issue_ticket(&ben).await.unwrap();
+    let mut of_ann = Vec::new();
+    for _ in 0..=tickets::PER_USER_MAX {
+        of_ann.push(world.auth.issue_ticket(&ann).await.unwrap());
+        world.clock.advance(Duration::from_millis(1));
+    }
+    assert!(matches!(world.auth.redeem_ticket(&of_ann[0].secret).await, Err(AuthError::Invalid)), "the oldest had to go");
+    world.auth.redeem_ticket(&of_ann[1].secret).await.unwrap();
+    world.auth.redeem_ticket(&of_ben.secret).await.unwrap();
+
+    assert_eq!(tickets::sweep(&world.db, world.clock.now()).await.unwrap(), 0);
+    world.clock.advance(world.config.ticket_ttl);
+    assert_eq!(tickets::sweep(&world.db, world.clock.now()).await.unwrap(), u64::from(tickets::PER_USER_MAX) - 1);
 }
 
 #[tokio::test]
@@ -278,9 +314,25 @@ async fn a_ticket_dies_with_its_session_and_its_token() {
     let world = world().await;
     let tokens = world.register("ann").await;
     let user = world.auth.authenticate_now(&tokens.access_token).unwrap();
-    let ticket = world.auth.issue_ticket(&user).unwrap();
-    assert_eq!(world.auth.redeem_ticket(&ticket.secret).await.unwrap(), user);
-    let ticket = world.auth.issue_ticket(&user).unwrap();
+    let ticket = world.auth.issue_ticket(&user).await.unwrap();
     world.auth.logout(&user).await.unwrap();
     assert!(matches!(world.auth.redeem_ticket(&ticket.secret).await, Err(AuthError::Revoked)));
+
+    let user = world.auth.authenticate_now(&world.login("ann", "correct horse").await.unwrap().access_token).unwrap();
+    let nearly = user.expires_at.since(world.clock.now()).checked_sub(world.config.ticket_ttl / 2).unwrap();
+    world.clock.advance(nearly);
+    let ticket = world.auth.issue_ticket(&user).await.unwrap();
+    world.clock.advance(world.config.ticket_ttl / 2);
+    assert!(matches!(world.auth.redeem_ticket(&ticket.secret).await, Err(AuthError::Expired)));
+}
+
+#[tokio::test]
+async fn a_ticket_is_refused_before_its_node_has_heard_of_the_logout() {
+    let world = world().await;
+    let user = world.auth.authenticate_now(&world.register("ann").await.access_token).unwrap();
+    let neighbour = Auth::new(world.db.clone(), Arc::new(world.clock.clone()), &world.config, &Secret::new(KEY)).unwrap();
+    let ticket = neighbour.issue_ticket(&user).await.unwrap();
+    world.auth.logout(&user).await.unwrap();
+    assert!(!neighbour.is_revoked(user.login), "it has not asked yet");
+    assert!(matches!(neighbour.redeem_ticket(&ticket.secret).await, Err(AuthError::Revoked)));
 }

@@ -1,19 +1,20 @@
-//! Socket tickets: a secret that opens one socket, once, soon. It may stand in a URL, where a token must not.
+//! Socket tickets: a secret that opens one socket, once, soon, on any node. It may stand in a URL, where a token must not.
 //!
-//! Kept in memory by their SHA-256, bounded in all and per user; a ticket is good on the node that made it.
+//! A ticket is 16 random bytes and a keyed hash over them, in base64url: a forged one is refused without asking the database, which
+//! keeps of a real one its SHA-256 ([`crate::store::tickets`]).
 
-use super::{AuthError, AuthUser};
+use super::keys::Master;
+use super::{Auth, AuthError, AuthUser};
+use crate::store::tickets;
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use parking_lot::Mutex;
 use rand::Rng;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
-use tripsync_domain::{Timestamp, UserId};
+use tripsync_domain::Timestamp;
 
-/// Unused tickets that one user may have; the oldest goes when there is one more.
-const PER_USER_MAX: usize = 20;
+/// 16 bytes of chance, 32 of hash.
+const BYTES: usize = 48;
 
 /// A ticket on its way to the client.
 #[derive(Clone)]
@@ -24,116 +25,97 @@ pub struct Ticket {
     pub expires_at: Timestamp,
 }
 
-type Hash = [u8; 32];
-
 pub(super) struct Tickets {
-    state: Mutex<State>,
-    max: usize,
-    ttl: Duration,
-}
-
-#[derive(Default)]
-struct State {
-    by_hash: HashMap<Hash, (AuthUser, Timestamp)>,
-    /// In the order they were made; may name tickets that are used already.
-    by_user: HashMap<UserId, VecDeque<Hash>>,
+    current: hmac::Key,
+    previous: Option<hmac::Key>,
 }
 
 impl Tickets {
-    pub(super) fn new(max: usize, ttl: Duration) -> Self {
-        Self { state: Mutex::default(), max, ttl }
+    pub(super) fn new(current: &Master, previous: Option<&Master>) -> Self {
+        Self { current: current.hmac("socket-ticket"), previous: previous.map(|master| master.hmac("socket-ticket")) }
     }
 
-    pub(super) fn issue(&self, user: AuthUser, now: Timestamp) -> Result<Ticket, AuthError> {
-        let mut bytes = [0_u8; 32];
-        rand::rng().fill_bytes(&mut bytes);
-        let secret = URL_SAFE_NO_PAD.encode(bytes);
-        let expires_at = now.plus(self.ttl);
+    fn make(&self) -> String {
+        let mut bytes = [0_u8; BYTES];
+        rand::rng().fill_bytes(&mut bytes[..16]);
+        let tag = hmac::sign(&self.current, &bytes[..16]);
+        bytes[16..].copy_from_slice(tag.as_ref());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
 
-        let mut state = self.state.lock();
-        if state.by_hash.len() >= self.max {
-            state.forget_old(now);
+    /// Whether a node of this cluster made it.
+    fn is_genuine(&self, secret: &str) -> bool {
+        // The length first, so that nothing long is decoded.
+        if secret.len() != BYTES / 3 * 4 {
+            return false;
         }
-        let full = state.by_hash.len() >= self.max;
-        let of_user = state.by_user.entry(user.user).or_default();
-        let oldest = if of_user.len() >= PER_USER_MAX { of_user.pop_front() } else { None };
-        if full && oldest.is_none() {
-            return Err(AuthError::Overloaded);
-        }
-        let hash = hash(&secret);
-        of_user.push_back(hash);
-        if let Some(oldest) = oldest {
-            state.by_hash.remove(&oldest);
-        }
-        state.by_hash.insert(hash, (user, expires_at));
+        let Ok(bytes) = URL_SAFE_NO_PAD.decode(secret) else { return false };
+        let Some((random, tag)) = bytes.split_at_checked(16) else { return false };
+        std::iter::once(&self.current).chain(&self.previous).any(|key| hmac::verify(key, random, tag).is_ok())
+    }
+}
+
+impl Auth {
+    /// Makes a ticket that opens one socket in the name of `user`, on any node.
+    ///
+    /// # Errors
+    /// [`AuthError::Store`].
+    pub async fn issue_ticket(&self, user: &AuthUser) -> Result<Ticket, AuthError> {
+        let secret = self.inner.tickets.make();
+        let expires_at = self.inner.clock.now().plus(self.inner.config.ticket_ttl);
+        tickets::keep(&self.inner.db, &hash(&secret), user, expires_at).await?;
         Ok(Ticket { secret, expires_at })
     }
 
-    pub(super) fn redeem(&self, secret: &str, now: Timestamp) -> Result<AuthUser, AuthError> {
-        let hash = hash(secret);
-        let mut state = self.state.lock();
-        let (user, expires_at) = state.by_hash.remove(&hash).ok_or(AuthError::Invalid)?;
-        if let Some(of_user) = state.by_user.get_mut(&user.user) {
-            of_user.retain(|other| *other != hash);
-            if of_user.is_empty() {
-                state.by_user.remove(&user.user);
-            }
+    /// Uses a ticket up. The second time it is not valid, on whichever node.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] for an unknown, used or old ticket, [`AuthError::Revoked`] when its login ended meanwhile,
+    /// [`AuthError::Expired`] when the access token that asked for it has run out, [`AuthError::Store`]: it may be used up.
+    pub async fn redeem_ticket(&self, secret: &str) -> Result<AuthUser, AuthError> {
+        if !self.inner.tickets.is_genuine(secret) {
+            return Err(AuthError::Invalid);
         }
-        if expires_at > now { Ok(user) } else { Err(AuthError::Invalid) }
+        let taken = tickets::take(&self.inner.db, &hash(secret)).await?.ok_or(AuthError::Invalid)?;
+        let now = self.inner.clock.now();
+        if taken.expires_at <= now {
+            return Err(AuthError::Invalid);
+        }
+        if taken.user.expires_at <= now {
+            return Err(AuthError::Expired);
+        }
+        // The database knows of a logout on another node before this one does.
+        if taken.login_lives { self.still_good(taken.user) } else { Err(AuthError::Revoked) }
     }
 }
 
-impl State {
-    fn forget_old(&mut self, now: Timestamp) {
-        self.by_hash.retain(|_, (_, expires_at)| *expires_at > now);
-        let left = &self.by_hash;
-        self.by_user.retain(|_, hashes| {
-            hashes.retain(|hash| left.contains_key(hash));
-            !hashes.is_empty()
-        });
-    }
-}
-
-fn hash(secret: &str) -> Hash {
+/// What the database keeps of a ticket.
+fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::LoginId;
     use super::*;
-    use uuid::Uuid;
+    use crate::config::Secret;
 
-    fn user(n: u128) -> AuthUser {
-        AuthUser { user: UserId(Uuid::from_u128(n)), login: LoginId(Uuid::from_u128(n)), expires_at: Timestamp::from_ms(1_000_000) }
+    fn tickets(key: &str, previous: Option<&str>) -> Tickets {
+        let master = |key: &str| Master::new(&Secret::new(key));
+        Tickets::new(&master(key), previous.map(master).as_ref())
     }
 
     #[test]
-    fn a_ticket_is_good_once_and_for_a_while() {
-        let tickets = Tickets::new(10, Duration::from_secs(30));
-        let now = Timestamp::from_ms(5_000);
-        let ticket = tickets.issue(user(1), now).unwrap();
-        assert_eq!(tickets.redeem(&ticket.secret, now).unwrap(), user(1));
-        assert!(tickets.redeem(&ticket.secret, now).is_err());
-        let ticket = tickets.issue(user(1), now).unwrap();
-        assert!(tickets.redeem(&ticket.secret, ticket.expires_at).is_err());
-        assert!(tickets.redeem("", now).is_err());
-        assert!(tickets.state.lock().by_user.is_empty());
-    }
-
-    #[test]
-    fn tickets_are_bounded_in_all_and_per_user() {
-        let tickets = Tickets::new(PER_USER_MAX + 1, Duration::from_secs(30));
-        let now = Timestamp::from_ms(0);
-        let first = tickets.issue(user(1), now).unwrap();
-        for _ in 0..PER_USER_MAX {
-            tickets.issue(user(1), now).unwrap();
+    fn only_tickets_of_ours_are_asked_for() {
+        let ours = tickets("a", None);
+        let ticket = ours.make();
+        assert!(ours.is_genuine(&ticket) && tickets("b", Some("a")).is_genuine(&ticket));
+        assert_ne!(ticket, ours.make());
+        let other = tickets("b", None);
+        let foreign = other.make();
+        let mixed = format!("{}{}", &ticket[..20], &foreign[20..]);
+        for forged in ["", "nonsense", &ticket[1..], &format!("{ticket}A"), &foreign, &mixed, &"é".repeat(32)] {
+            assert!(!ours.is_genuine(forged), "{forged}");
         }
-        assert!(tickets.redeem(&first.secret, now).is_err(), "the oldest had to go");
-        tickets.issue(user(2), now).unwrap();
-        assert!(matches!(tickets.issue(user(3), now), Err(AuthError::Overloaded)));
-        // Old ones make room.
-        tickets.issue(user(3), now.plus(Duration::from_secs(31))).unwrap();
-        assert_eq!(tickets.state.lock().by_hash.len(), 1);
+        assert!(!other.is_genuine(&ticket));
     }
 }

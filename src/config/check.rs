@@ -55,10 +55,7 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
     must(config.auth.session_ttl > config.auth.access_token_ttl, "auth.session_ttl must be longer than auth.access_token_ttl");
     must(config.auth.refresh_grace <= 300 * second, "auth.refresh_grace must be at most 300s: a stolen token is not noticed within it");
     must((1..=64).contains(&config.auth.password_threads), "auth.password_threads must be between 1 and 64");
-    must(
-        config.auth.password_queue_max > 0 && config.auth.tickets_max > 0,
-        "auth.password_queue_max and auth.tickets_max must be at least 1",
-    );
+    must(config.auth.password_queue_max > 0, "auth.password_queue_max must be at least 1");
     must(
         config.log.filter.parse::<tracing_subscriber::EnvFilter>().is_ok(),
         "log.filter must be a list of levels by module, such as info,tripsync=debug",

@@ -12,6 +12,7 @@ mod schema;
 mod search;
 mod seats;
 mod tasks;
+mod tickets;
 
 use crate::harness::{TestDatabase, for_each_backend};
 use async_trait::async_trait;

@@ -19,8 +19,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// A ticket for one socket.
 #[derive(Serialize, ToSchema)]
 struct TicketAnswer {
-    /// For `GET /api/v1/live?ticket=`; good once.
-    #[schema(example = "x3nQ1yTg9mYkq2c0lN5b7w")]
+    /// For `GET /api/v1/live?ticket=`; good once, on any node.
+    #[schema(example = "kN5u0mE2c1Yq7PzXbT4wRgVhS9dJ3fLaQ8oKiUyWtC6xZpBvMnDrHsGjFeAlI0E2")]
     ticket: String,
     /// When it stops being good.
     #[schema(value_type = String, format = "date-time", example = "2027-05-02T09:30:00.123Z")]
@@ -31,7 +31,7 @@ struct TicketAnswer {
 #[utoipa::path(post, path = "/live/tickets", operation_id = "live.create_ticket", tag = "live", security(("bearer" = [])),
     responses((status = 201, description = "The ticket.", body = TicketAnswer)))]
 async fn create(State(app): State<App>, caller: AuthUser) -> Result<(StatusCode, Json<TicketAnswer>), Problem> {
-    let ticket = app.auth.issue_ticket(&caller)?;
+    let ticket = app.auth.issue_ticket(&caller).await?;
     let answer = TicketAnswer { ticket: ticket.secret, expires_at: ticket.expires_at };
     Ok((StatusCode::CREATED, Json(answer)))
 }

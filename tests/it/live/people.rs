@@ -38,10 +38,19 @@ impl User {
 
     /// The same account with a login of its own, as on another device.
     pub(super) async fn login(&self, server: &Server) -> Self {
-        let body = json!({"email": self.email, "password": PASSWORD});
-        let (status, body) = self.call(server, Method::POST, "/api/v1/auth/login", Some(body)).await;
+        let (status, body) = self.call(server, Method::POST, "/api/v1/auth/login", Some(self.credentials())).await;
         assert_eq!(status, 200, "{body}");
-        Self { token: text(&body["access_token"]), ..self.clone() }
+        self.with_token(text(&body["access_token"]))
+    }
+
+    /// The same account with another login's token.
+    pub(super) fn with_token(&self, token: String) -> Self {
+        Self { token, ..self.clone() }
+    }
+
+    /// The body of a login.
+    pub(super) fn credentials(&self) -> Value {
+        json!({"email": self.email, "password": PASSWORD})
     }
 
     /// A request in this user's name: the status, and the body or null.

@@ -76,7 +76,7 @@ async fn a_logout_closes_the_sockets_of_its_login(database: TestDatabase) {
 }
 
 /// Waits for the end of a socket whose login was ended.
-async fn revoked(socket: &mut Socket) {
+pub(super) async fn revoked(socket: &mut Socket) {
     let (frames, close) = socket.closed().await;
     assert_eq!(close, Some(4503), "{frames:?}");
     let bye = frames.last().unwrap();

@@ -45,10 +45,24 @@ impl Socket {
     /// # Errors
     /// The HTTP status of the refusal, or why there was no answer.
     pub(super) async fn open(opening: &Opening) -> Result<Self, String> {
-        let stream = TcpStream::connect(opening.address).await.map_err(|error| error.to_string())?;
-        let handshake = tokio_tungstenite::client_async(Self::request(opening), stream);
+        Self::upgrade(opening.address, Self::request(opening), opening.codec).await
+    }
+
+    /// Opens one with a ticket and nothing else, in JSON.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) async fn open_with_ticket(address: SocketAddr, ticket: &str) -> Result<Self, String> {
+        let mut request = format!("ws://{address}/api/v1/live?ticket={ticket}").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(Codec::Json.subprotocol()));
+        Self::upgrade(address, request, Codec::Json).await
+    }
+
+    async fn upgrade(address: SocketAddr, request: Request<()>, codec: Codec) -> Result<Self, String> {
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        let handshake = tokio_tungstenite::client_async(request, stream);
         match tokio::time::timeout(LIMIT, handshake).await {
-            Ok(Ok((stream, _))) => Ok(Self { stream, codec: opening.codec }),
+            Ok(Ok((stream, _))) => Ok(Self { stream, codec }),
             Ok(Err(Error::Http(response))) => Err(response.status().as_u16().to_string()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer to the handshake".to_owned()),
