@@ -2,7 +2,7 @@
 //!
 //! `accept` turns TCP connections into requests, `layers` is what every request passes through (id, log, metrics, time
 //! limit, headers), `problem` is the one form of errors, `json` reads bodies, `v1/<resource>.rs` holds the API, `system` the
-//! pages about the server itself, `openapi` the document.
+//! pages about the server itself, `ready` whether new clients should come, `openapi` the document.
 
 pub mod accept;
 pub mod context;
@@ -11,6 +11,7 @@ mod layers;
 mod leftover;
 pub mod openapi;
 pub mod problem;
+mod ready;
 mod router;
 mod system;
 pub mod v1;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tripsync_actors::cluster::Leases;
 use tripsync_actors::hub::Hub;
 use tripsync_actors::ports::Clock;
 use tripsync_actors::{Engine, EngineConfig, Kinds, Ports};
@@ -26,6 +27,8 @@ pub struct Rooms {
     pub engine: Engine,
     /// The sockets of this node.
     pub hub: Arc<Hub>,
+    /// Where this node's lease is, when it is one of several; to ask whether it can be reached.
+    pub leases: Option<Arc<dyn Leases>>,
     journal: DbJournal,
 }
 
@@ -51,6 +54,7 @@ impl Rooms {
             ids: Arc::new(Uuid::now_v7),
             cluster,
         };
+        let leases = ports.cluster.as_ref().map(|cluster| Arc::clone(&cluster.leases));
         let defaults = EngineConfig::default();
         // A request whose command is not durable in time says so itself, before the request's own time limit strikes.
         let call_timeout = defaults.call_timeout.min(config.http.request_timeout.mul_f32(0.9));
@@ -72,7 +76,7 @@ impl Rooms {
             None => Engine::start(ports, kinds, config).await,
         };
         let engine = engine.map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
-        Ok(Self { engine, hub, journal })
+        Ok(Self { engine, hub, leases, journal })
     }
 
     /// Is told whenever events have left tasks.

@@ -6,17 +6,12 @@ use crate::http::json::{ApiPath, ApiQuery};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use tripsync_domain::ErrorCode;
 use tripsync_domain::error_code::Advice;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// How long a readiness check waits for the database.
-const READY_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(health)).routes(routes!(livez)).routes(routes!(readyz)).routes(routes!(problem_page))
@@ -48,28 +43,20 @@ async fn livez() -> &'static str {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ReadyQuery {
-    /// Any value: list the single checks.
+    /// Any value: list every check.
     verbose: Option<String>,
 }
 
-/// Should new requests be sent here? Checks the database; 503 while shutting down.
+/// Should new clients be sent here? 503 while shutting down, without the database, and, for one of several nodes, without its lease.
+///
+/// Plain text: a line `[-] check: reason` for each check that failed (`accepting requests`, `database`, `redis`, `lease`), with `verbose`
+/// also `[+] check` for the others; `cut off: …` when neither the database nor Redis can be reached; at last `ready` or `not ready`.
 #[utoipa::path(get, path = "/readyz", operation_id = "system.readyz", tag = "system", security(), params(ReadyQuery),
     responses(
         (status = 200, description = "They should.", body = String, content_type = "text/plain"),
-        (status = 503, description = "They should not.", body = String, content_type = "text/plain")))]
+        (status = 503, description = "They should not, and why.", body = String, content_type = "text/plain")))]
 async fn readyz(State(app): State<App>, ApiQuery(query): ApiQuery<ReadyQuery>) -> Response {
-    let draining = app.draining.is_cancelled();
-    let database = app.db.ping(READY_LIMIT).await;
-    let ready = !draining && database.is_ok();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut text = String::new();
-    if query.verbose.is_some() {
-        let mark = |good: bool| if good { "+" } else { "-" };
-        text.push_str(&format!("[{}] accepting requests\n", mark(!draining)));
-        text.push_str(&format!("[{}] database ({})\n", mark(database.is_ok()), app.db.kind()));
-    }
-    text.push_str(if ready { "ready\n" } else { "not ready\n" });
-    (status, text).into_response()
+    super::ready::answer(&app, query.verbose.is_some()).await.into_response()
 }
 
 /// What a problem's `type` links to.

@@ -58,6 +58,8 @@ async fn readiness_follows_the_database_and_liveness_does_not() {
 
     postgres.freeze().await;
     becomes(503).await;
+    let page = client.get(server.url("/readyz")).send().await.unwrap().text().await.unwrap();
+    assert!(page.starts_with("[-] database (postgres): ") && page.ends_with("\nnot ready\n"), "{page}");
     assert_eq!(status("/livez").await.unwrap(), 200);
     postgres.thaw().await;
     becomes(200).await;
