@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 
 use super::Api;
 use super::client::{Answer, PASSWORD, send, text};
-use crate::harness::{Server, TestDatabase, for_each_backend};
+use crate::harness::{Backend, Server, TestDatabase, for_each_backend};
 
 for_each_backend!(
     the_first_answer_is_given_again,
@@ -64,6 +64,36 @@ async fn the_first_answer_is_given_again(database: TestDatabase) {
 }
 
 /// The other POSTs about logins; those about trips are in `trips::keys`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_counts_on_every_node() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let node = || Server::on(&database).set("auth.signing_key", "the key that all nodes of this test sign with");
+    let servers = [node().start().await, node().start().await];
+    let [here, there] = servers.each_ref().map(Api::of);
+    let ann = here.account("ann").await;
+    let [here, there] = [here, there].map(|api| api.with_token(&ann.access_token));
+    for round in 0..20 {
+        let key = format!("k{round}");
+        let trip = json!({"title": key});
+        let (one, other) =
+            tokio::join!(post(&here, "/api/v1/trips", &key, trip.clone()), post(&there, "/api/v1/trips", &key, trip.clone()));
+        let mut made = Vec::new();
+        for answer in [one, other] {
+            if answer.status == 201 {
+                made.push(text(&answer.body["id"]));
+            } else {
+                answer.problem("idempotency_key_in_use");
+            }
+        }
+        for api in [&here, &there] {
+            made.push(text(&post(api, "/api/v1/trips", &key, trip.clone()).await.ok(201)["id"]));
+        }
+        assert!(made.len() >= 3 && made.iter().all(|id| *id == made[0]), "{made:?}");
+    }
+    let trips = there.get("/api/v1/trips?limit=100").await.ok(200);
+    assert_eq!(trips["items"].as_array().unwrap().len(), 20, "one trip per key");
+}
+
 async fn logins_answer_again(database: TestDatabase) {
     let server = Server::on(&database).start().await;
     let api = Api::of(&server);
