@@ -82,7 +82,7 @@ impl Findings {
         ready &= line(database.is_ok(), format!("database ({kind}){}", reason(database)));
         if let Some(Cluster { standing, redis }) = &self.cluster {
             line(redis.is_ok(), format!("redis{}", reason(redis)));
-            let more = if standing.holds_lease { format!(" ({} nodes)", standing.nodes) } else { ": cannot be shown to hold".to_owned() };
+            let more = if standing.holds_lease { format!(" (living nodes: {})", standing.nodes) } else { ": cannot be shown to hold".to_owned() };
             ready &= line(standing.holds_lease, format!("lease{more}"));
             if database.is_err() && redis.is_err() {
                 page.push_str("cut off: neither the database nor redis can be reached\n");
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn one_of_several_needs_its_lease_and_says_what_is_away() {
-        let whole = "[+] accepting requests\n[+] database (postgres)\n[+] redis\n[+] lease (3 nodes)\nready\n";
+        let whole = "[+] accepting requests\n[+] database (postgres)\n[+] redis\n[+] lease (living nodes: 3)\nready\n";
         assert_eq!(judged(false, true, Some((true, true)), true), (200, whole.into()));
         let redis = "[-] redis: cannot be reached\n";
         let lease = "[-] lease: cannot be shown to hold\n";
