@@ -29,6 +29,8 @@ pub struct Rooms {
     pub hub: Arc<Hub>,
     /// Where this node's lease is, when it is one of several; to ask whether it can be reached.
     pub leases: Option<Arc<dyn Leases>>,
+    /// What this node is called; only when it is one of several.
+    pub node: Option<NodeId>,
     journal: DbJournal,
 }
 
@@ -46,6 +48,7 @@ impl Rooms {
         let cluster = cluster::connect(config, node)
             .await
             .map_err(|fault| super::io_error("the cluster cannot be joined (cluster.redis_url)", io::Error::other(fault)))?;
+        let node = cluster.is_some().then_some(node);
         let ports = Ports {
             journal: Arc::new(journal.clone()),
             clock: Arc::clone(clock),
@@ -76,7 +79,7 @@ impl Rooms {
             None => Engine::start(ports, kinds, config).await,
         };
         let engine = engine.map_err(|error| super::io_error("the engine did not start", io::Error::other(error)))?;
-        Ok(Self { engine, hub, leases, journal })
+        Ok(Self { engine, hub, leases, node, journal })
     }
 
     /// Is told whenever events have left tasks.

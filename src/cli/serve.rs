@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct ServeArgs {
-    /// Once ready, write {"http": "address:port", "metrics": "address:port" or null, "pid": number} to this file.
+    /// Once ready, write {"http": "address:port", "metrics": "address:port" or null, "pid": number, "node": name among
+    /// several or null} to this file.
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 }
@@ -73,6 +74,7 @@ fn write_ready_file(path: &Path, running: &Running) -> std::io::Result<()> {
         "http": running.http.to_string(),
         "metrics": running.metrics.map(|address| address.to_string()),
         "pid": std::process::id(),
+        "node": running.app.rooms.node,
     });
     let beside = path.with_extension("tmp");
     std::fs::write(&beside, format!("{ready}\n"))?;

@@ -92,7 +92,8 @@ impl Server {
         Launch { program: env!("CARGO_BIN_EXE_tripsync").into(), subcommand: "demo", settings: Vec::new() }
     }
 
-    fn of(program: &Path, database: &TestDatabase) -> Launch {
+    /// The same of another build.
+    pub(crate) fn of(program: &Path, database: &TestDatabase) -> Launch {
         let launch = Launch { program: program.to_owned(), subcommand: "serve", settings: Vec::new() };
         launch.set("database.url", database.url())
     }
@@ -116,6 +117,11 @@ impl Server {
     pub(crate) fn metrics_url(&self) -> String {
         let metrics = self.addresses.as_ref().and_then(|addresses| addresses.metrics).expect("the server told where its metrics are");
         format!("http://{metrics}/metrics")
+    }
+
+    /// What it is called among several nodes; another name after a restart.
+    pub(crate) fn node(&self) -> uuid::Uuid {
+        self.addresses.as_ref().and_then(|addresses| addresses.node).expect("the server told its name")
     }
 
     /// The process, while it runs.

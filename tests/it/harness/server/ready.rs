@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-/// What the server writes into its `--ready-file`: `{"http":"127.0.0.1:1234","metrics":"127.0.0.1:1235","pid":7}`
+/// What the server writes into its `--ready-file`: `{"http":"127.0.0.1:1234","metrics":"127.0.0.1:1235","pid":7}`, and `"node"` when it is one of several
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Addresses {
     pub(super) http: SocketAddr,
     pub(super) metrics: Option<SocketAddr>,
+    /// Of one of several nodes.
+    pub(super) node: Option<uuid::Uuid>,
 }
 
 /// Waits for the ready file of this very process, then for `/readyz` to answer 200; `Err` says what is missing.
@@ -44,5 +46,6 @@ fn parse(text: &str) -> Option<(Addresses, u32)> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     let address = |key: &str| value.get(key)?.as_str()?.parse().ok();
     let pid = value.get("pid")?.as_u64()?.try_into().ok()?;
-    Some((Addresses { http: address("http")?, metrics: address("metrics") }, pid))
+    let node = value.get("node").and_then(|node| node.as_str()?.parse().ok());
+    Some((Addresses { http: address("http")?, metrics: address("metrics"), node }, pid))
 }
