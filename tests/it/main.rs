@@ -3,6 +3,8 @@
 
 // `cfg(test)` is always set here; it tells clippy that this is test code, where `unwrap` is fine.
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod demo;

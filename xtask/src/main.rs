@@ -64,6 +64,37 @@ enum Command {
         #[arg(long, conflicts_with_all = ["seeds", "seed"])]
         plan: Option<PathBuf>,
     },
+    /// Start several nodes on free ports with a throwaway Postgres and Redis, and say what to try; Ctrl-C ends all of it.
+    Cluster {
+        /// How many.
+        #[arg(long, default_value_t = 3)]
+        nodes: usize,
+        /// An optimised build, which takes longer to make.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Break things under three nodes at work (optimised servers, real Postgres and Redis) and print what was lost, which must be
+    /// nothing, and how long rooms paused. All of it takes about an hour.
+    Chaos {
+        /// Rounds of each fault, instead of its own number.
+        #[arg(long)]
+        rounds: Option<u32>,
+        /// No round of a fault begins later than this.
+        #[arg(long, default_value_t = 3_600)]
+        seconds: u32,
+        /// Some of kill, stop, term, redis, postgres, partition, seats.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Rooms.
+        #[arg(long, default_value_t = 50)]
+        rooms: u32,
+        /// Commands per second, over all rooms.
+        #[arg(long, default_value_t = 500)]
+        commands: u32,
+        /// People who race for seats.
+        #[arg(long, default_value_t = 1_000)]
+        claims: u32,
+    },
     /// Check the dependencies: duplicates, banned crates, sources, licences, versions with known holes.
     Audit,
 }
@@ -75,6 +106,10 @@ fn main() -> ExitCode {
         Command::Services { command } => xtask::test_run::with_services(&command),
         Command::Figures { folder, only, runs } => xtask::figures::run(&folder, &only, runs),
         Command::Sim { seeds, seed, plan } => xtask::sim::run(&xtask::sim::Seeds { count: seeds, first: seed, plan }),
+        Command::Cluster { nodes, release } => xtask::cluster::run(nodes, release),
+        Command::Chaos { rounds, seconds, only, rooms, commands, claims } => {
+            xtask::chaos::run(&xtask::chaos::Campaign { rounds, seconds, only, rooms, commands, claims })
+        }
         Command::Audit => xtask::audit::run(),
     };
     match outcome {

@@ -18,10 +18,9 @@ use summary::Summary;
 /// # Errors
 /// Postgres or Redis cannot be had or started, or cargo cannot be started.
 pub fn run(args: &[String]) -> anyhow::Result<bool> {
-    let services = Services { postgres: postgres::start()?, redis: Some(redis::start()?) };
+    let services = Services::start()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut child = services
-        .command(cargo)
+    let mut child = services.command(cargo)
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(args)
         .stdout(Stdio::piped())
@@ -57,23 +56,29 @@ pub fn with_postgres(command_line: &[String]) -> anyhow::Result<bool> {
 /// # Errors
 /// As [`with_postgres`], or Redis cannot be had or started.
 pub fn with_services(command_line: &[String]) -> anyhow::Result<bool> {
-    Services { postgres: postgres::start()?, redis: Some(redis::start()?) }.run(command_line)
+    Services::start()?.run(command_line)
 }
 
 /// What runs beside a command.
-struct Services {
+pub(crate) struct Services {
     postgres: postgres::Instance,
     redis: Option<redis::Instance>,
 }
 
 impl Services {
+    /// Both of them.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        Ok(Self { postgres: postgres::start()?, redis: Some(redis::start()?) })
+    }
+
     fn run(self, command_line: &[String]) -> anyhow::Result<bool> {
         let (program, args) = command_line.split_first().context("no command given")?;
         let status = self.command(program.into()).args(args).status();
         Ok(status.with_context(|| format!("cannot start `{program}`"))?.success())
     }
 
-    fn command(&self, program: OsString) -> Command {
+    /// A command that is told where they are.
+    pub(crate) fn command(&self, program: OsString) -> Command {
         let mut command = Command::new(program);
         command.env(postgres::URL_VARIABLE, self.postgres.url("postgres")).env(postgres::BIN_VARIABLE, self.postgres.bin_dir());
         if let Some(redis) = &self.redis {

@@ -1,0 +1,18 @@
+//! Several real nodes on a real Postgres and a real Redis, and what they do when any of these is killed, paused or cut off.
+//!
+//! One test per fault, each a short campaign; `cargo xtask chaos` runs the same with many rounds and prints a table of them. The seeded
+//! simulator (`actors/src/sim`) looks for rare interleavings; here it is shown that what it simulates is what processes, sockets and
+//! databases do.
+
+mod cable;
+mod chaos;
+mod client;
+mod fan_out;
+mod faults;
+mod fleet;
+mod load;
+mod plan;
+mod rest;
+mod seats;
+mod table;
+mod verdict;

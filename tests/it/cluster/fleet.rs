@@ -1,0 +1,139 @@
+//! Three nodes of the real server on a Postgres and a Redis of their own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::cable::{Cable, Cut};
+use super::plan::Plan;
+use crate::harness::{Launch, PrivatePostgres, PrivateRedis, Server, TestDatabase};
+
+/// Nodes of a fleet.
+pub(super) const NODES: usize = 3;
+
+/// See the module's text.
+pub(super) struct Fleet {
+    pub(super) servers: Vec<Server>,
+    /// What runs through them can be cut; only with [`Wiring::Cables`].
+    cables: Vec<(Cable, Cable)>,
+    pub(super) redis: PrivateRedis,
+    pub(super) postgres: PrivatePostgres,
+    pool: PgPool,
+    _database: TestDatabase,
+}
+
+/// How nodes reach Postgres and Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wiring {
+    Direct,
+    Cables,
+}
+
+/// Where a room is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owned {
+    pub(super) room: Uuid,
+    pub(super) epoch: i64,
+}
+
+impl Fleet {
+    pub(super) async fn start(plan: &Plan, wiring: Wiring) -> Self {
+        let (postgres, redis) = tokio::join!(PrivatePostgres::start(), PrivateRedis::start());
+        let database = postgres.database().await;
+        let mut cables = Vec::new();
+        let mut servers = Vec::new();
+        // One after the other: the first makes the tables.
+        for _ in 0..NODES {
+            let (mut database_url, mut redis_url) = (database.url().to_owned(), redis.url().to_owned());
+            if wiring == Wiring::Cables {
+                let cable = (Cable::to(address(&database_url)).await, Cable::to(address(&redis_url)).await);
+                database_url = through(&database_url, &cable.0);
+                redis_url = through(&redis_url, &cable.1);
+                cables.push(cable);
+            }
+            let launch = launch(plan, &database).set("database.url", database_url).set("cluster.redis_url", redis_url);
+            servers.push(launch.start().await);
+        }
+        // Connections are made when they are needed: after a restart of Postgres the old ones are no good.
+        let options = PgPoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(30)).test_before_acquire(true);
+        let pool = options.connect_lazy(database.url()).unwrap();
+        Self { servers, cables, redis, postgres, pool, _database: database }
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.servers.iter().map(Server::address).collect()
+    }
+
+    /// Which of these rooms each node owns, by what the database has: a hint, but a good one when nothing happens.
+    pub(super) async fn owned(&self, rooms: &[Uuid]) -> Vec<Vec<Owned>> {
+        let rows: Vec<(Uuid, i64, Option<Uuid>)> =
+            sqlx::query_as("SELECT id, epoch, node FROM rooms WHERE id = ANY($1)").bind(rooms).fetch_all(&self.pool).await.unwrap();
+        let owned = |server: &Server| {
+            let of = |(_, _, node): &&(Uuid, i64, Option<Uuid>)| *node == Some(server.node());
+            rows.iter().filter(of).map(|(room, epoch, _)| Owned { room: *room, epoch: *epoch }).collect()
+        };
+        self.servers.iter().map(owned).collect()
+    }
+
+    /// Waits until all of these rooms have a later epoch; those that do not get one.
+    pub(super) async fn taken_over(&self, owned: &[Owned], limit: Duration) -> Vec<Uuid> {
+        let rooms: Vec<Uuid> = owned.iter().map(|owned| owned.room).collect();
+        let until = Instant::now() + limit;
+        loop {
+            let rows: Result<Vec<(Uuid, i64)>, _> =
+                sqlx::query_as("SELECT id, epoch FROM rooms WHERE id = ANY($1)").bind(&rooms).fetch_all(&self.pool).await;
+            let epochs: BTreeMap<Uuid, i64> = rows.unwrap_or_default().into_iter().collect();
+            let left = owned.iter().filter(|owned| epochs.get(&owned.room).is_none_or(|epoch| *epoch <= owned.epoch));
+            let left: Vec<Uuid> = left.map(|owned| owned.room).collect();
+            if left.is_empty() || Instant::now() > until {
+                return left;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The last seq of each room.
+    pub(super) async fn last_seqs(&self, rooms: &[Uuid]) -> BTreeMap<Uuid, u64> {
+        let rows: Vec<(Uuid, i64)> =
+            sqlx::query_as("SELECT room, max(seq) FROM events WHERE room = ANY($1) GROUP BY room").bind(rooms).fetch_all(&self.pool).await.unwrap();
+        rows.into_iter().map(|(room, seq)| (room, seq.try_into().unwrap())).collect()
+    }
+
+    /// A room's rows in order: seq, epoch, record.
+    pub(super) async fn rows(&self, room: Uuid) -> Vec<(i64, i64, Vec<u8>)> {
+        sqlx::query_as("SELECT seq, epoch, bytes FROM events WHERE room = $1 ORDER BY seq").bind(room).fetch_all(&self.pool).await.unwrap()
+    }
+
+    /// Cuts what a node has to Postgres and to Redis.
+    pub(super) fn cut(&self, node: usize, postgres: Cut, redis: Cut) {
+        let (to_postgres, to_redis) = &self.cables[node];
+        to_postgres.set(postgres);
+        to_redis.set(redis);
+    }
+}
+
+fn launch(plan: &Plan, database: &TestDatabase) -> Launch {
+    let launch = match &plan.program {
+        Some(program) => Server::of(program, database),
+        None => Server::on(database),
+    };
+    let launch = launch.set("auth.signing_key", "one key for all nodes of the fleet under test").set("auth.access_token_ttl", "24h");
+    let launch = launch.set("cluster.secret", "one secret for all nodes of the fleet under test");
+    launch.set("log.filter", "warn").set("live.commands_per_s", 1_000_000).set("live.commands_burst", 1_000_000).set("live.messages_per_s", 1_000_000)
+}
+
+/// `host:port` of a URL with user and password.
+fn address(url: &str) -> SocketAddr {
+    let (_, rest) = url.rsplit_once('@').expect("a URL with a password");
+    let address = rest.split('/').next().unwrap();
+    address.parse().unwrap_or_else(|_| panic!("no address in {address}"))
+}
+
+fn through(url: &str, cable: &Cable) -> String {
+    url.replace(&format!("@{}/", address(url)), &format!("@{}/", cable.address))
+}

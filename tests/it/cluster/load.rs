@@ -1,0 +1,265 @@
+//! Who works in which rooms, and what all of them have in common: when to end, what was seen first and when.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::client::Client;
+use super::fleet::{Fleet, NODES};
+use super::plan::Plan;
+use super::rest::Caller;
+use crate::harness::http_client;
+
+/// Clients at each node, and rooms of a client at most.
+const CLIENTS_PER_NODE: usize = 10;
+/// How long answers and events may take once nothing is broken any more.
+const SETTLE_LIMIT: Duration = Duration::from_secs(45);
+/// A journal that has not grown for this long is at rest.
+const AT_REST: Duration = Duration::from_secs(1);
+
+/// Somebody with a login.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    pub(super) id: Uuid,
+    pub(super) token: String,
+}
+
+impl Account {
+    pub(super) async fn register(node: SocketAddr, name: &str) -> Self {
+        let email = format!("{}@example.org", Uuid::now_v7().simple());
+        let body = json!({"email": email, "password": "correct horse battery", "display_name": name});
+        let answer = http_client().post(format!("http://{node}/api/v1/auth/register")).json(&body).send().await.unwrap();
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(status, 201, "{body}");
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
+        Self { id: text(&body["user"]["id"]).parse().unwrap(), token: text(&body["access_token"]) }
+    }
+
+    /// A request that must succeed.
+    pub(super) async fn make(&self, node: SocketAddr, path: &str, body: &Value) -> Value {
+        let request = http_client().post(format!("http://{node}/api/v1{path}")).bearer_auth(&self.token);
+        let answer = request.json(body).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// What clients share.
+pub(super) struct Control {
+    pub(super) nodes: Vec<SocketAddr>,
+    /// No further commands.
+    ending: AtomicBool,
+    /// How far each room goes, once that is known.
+    goals: Mutex<Option<BTreeMap<Uuid, u64>>>,
+    deadline: Mutex<Option<Instant>>,
+    homecomings: AtomicU64,
+    /// When each seq was seen first, by anybody.
+    sightings: Mutex<BTreeMap<Uuid, BTreeMap<u64, Instant>>>,
+    latencies: Mutex<Vec<Duration>>,
+    broken: Mutex<Vec<String>>,
+    noted: Mutex<BTreeMap<String, u64>>,
+    chance: AtomicU64,
+}
+
+impl Control {
+    pub(super) fn new(nodes: Vec<SocketAddr>) -> Self {
+        Self {
+            nodes,
+            ending: AtomicBool::new(false),
+            goals: Mutex::default(),
+            deadline: Mutex::default(),
+            homecomings: AtomicU64::new(0),
+            sightings: Mutex::default(),
+            latencies: Mutex::default(),
+            broken: Mutex::default(),
+            noted: Mutex::default(),
+            chance: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
+        }
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
+    /// Whether a client has nothing left to do, or no time: `rests` says whether it is where rooms end, and all is answered.
+    pub(super) fn is_over(&self, rests: impl FnOnce(&BTreeMap<Uuid, u64>) -> bool) -> bool {
+        self.is_ending()
+            && (self.deadline.lock().is_some_and(|deadline| Instant::now() > deadline) || self.goals.lock().as_ref().is_some_and(rests))
+    }
+
+    /// A number below `below`.
+    pub(super) fn chance(&self, below: u64) -> u64 {
+        let mixed = self.chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 31)) % below
+    }
+
+    pub(super) fn homecomings(&self) -> u64 {
+        self.homecomings.load(Ordering::Relaxed)
+    }
+
+    /// Everybody goes to the node that they prefer.
+    pub(super) fn go_home(&self) {
+        self.homecomings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn saw(&self, room: Uuid, before: u64, now: u64) {
+        let at = Instant::now();
+        let mut sightings = self.sightings.lock();
+        let seen = sightings.entry(room).or_default();
+        for seq in before + 1..=now {
+            seen.entry(seq).or_insert(at);
+        }
+    }
+
+    pub(super) fn acked(&self, after: Duration) {
+        self.latencies.lock().push(after);
+    }
+
+    /// A promise does not hold.
+    pub(super) fn broken(&self, what: &str) {
+        self.broken.lock().push(what.to_owned());
+    }
+
+    /// Something that may happen did.
+    pub(super) fn noted(&self, what: &str) {
+        *self.noted.lock().entry(what.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn last_seen(&self, room: Uuid) -> u64 {
+        self.sightings.lock().get(&room).and_then(|seen| seen.last_key_value().map(|(seq, _)| *seq)).unwrap_or(0)
+    }
+}
+
+/// Rooms, and people at work in them.
+pub(super) struct Load {
+    pub(super) rooms: Vec<Uuid>,
+    pub(super) control: Arc<Control>,
+    working: Vec<JoinHandle<Client>>,
+    calling: Vec<JoinHandle<Caller>>,
+    began: Instant,
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    /// How far each room goes.
+    pub(super) goals: BTreeMap<Uuid, u64>,
+    pub(super) clients: Vec<Client>,
+    pub(super) callers: Vec<Caller>,
+    pub(super) sightings: BTreeMap<Uuid, BTreeMap<u64, Instant>>,
+    pub(super) latencies: Vec<Duration>,
+    pub(super) broken: Vec<String>,
+    pub(super) noted: BTreeMap<String, u64>,
+    pub(super) took: Duration,
+}
+
+impl Load {
+    /// Makes rooms with three members each, one at each node, and lets them work.
+    pub(super) async fn start(fleet: &Fleet, plan: &Plan, people: &[Account]) -> Self {
+        let nodes = fleet.addresses();
+        let control = Arc::new(Control::new(nodes.clone()));
+        let members = |room: usize| (0..NODES).map(move |node| (room + node * (room / CLIENTS_PER_NODE)) % CLIENTS_PER_NODE * NODES + node);
+        let make = |index: usize| {
+            let (nodes, who) = (&nodes, members(index).map(|client| &people[client]).collect::<Vec<_>>());
+            async move {
+                let node = nodes[index % NODES];
+                let trip = who[0].make(node, "/trips", &json!({"title": format!("Trip {index}")})).await;
+                let id: Uuid = trip["id"].as_str().unwrap().parse().unwrap();
+                for member in &who[1..] {
+                    let body = json!({"user": member.id, "role": "participant"});
+                    who[0].make(node, &format!("/trips/{id}/members"), &body).await;
+                }
+                id
+            }
+        };
+        let rooms = join_all((0..plan.rooms).map(make)).await;
+        let mut clients: Vec<_> =
+            people.iter().enumerate().map(|(index, account)| Client::new(account.clone(), index % NODES, Arc::clone(&control))).collect();
+        let period = plan.period();
+        for (index, room) in rooms.iter().enumerate() {
+            for (turn, client) in (0_u32..).zip(members(index)) {
+                // The three take turns, and rooms do not all speak at once.
+                let phase = period * turn / 3 + period * u32::try_from(index % 7).unwrap() / 21;
+                clients[client].enters(*room, phase, period);
+            }
+        }
+        let working = clients.into_iter().filter(|client| !client.rooms.is_empty()).map(|client| tokio::spawn(client.run())).collect();
+        let caller = |index: usize| {
+            let owned = rooms.iter().enumerate().filter(|(room, _)| members(*room).next() == Some(index * NODES)).map(|(_, room)| *room);
+            Caller::new(people[index * NODES].clone(), owned.collect(), Arc::clone(&control))
+        };
+        let calling = (0..2).map(caller).filter(Caller::has_rooms).map(|caller| tokio::spawn(caller.run())).collect();
+        let load = Self { rooms, control, working, calling, began: Instant::now() };
+        load.goes_on("the beginning").await;
+        load
+    }
+
+    /// Waits until somebody has seen something new in every room; `false` when that does not happen.
+    pub(super) async fn goes_on(&self, when: &str) -> bool {
+        let before: Vec<_> = self.rooms.iter().map(|room| self.control.last_seen(*room)).collect();
+        let waits = async {
+            for (room, before) in self.rooms.iter().zip(&before) {
+                while self.control.last_seen(*room) <= *before {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        };
+        let goes_on = tokio::time::timeout(SETTLE_LIMIT, waits).await.is_ok();
+        if !goes_on {
+            let stuck: Vec<_> = self.rooms.iter().zip(&before).filter(|(room, before)| self.control.last_seen(**room) <= **before).collect();
+            self.control.broken(&format!("after {when} nothing comes any more in {} rooms: {:?}", stuck.len(), stuck.first()));
+        }
+        goes_on
+    }
+
+    /// Lets everybody finish.
+    pub(super) async fn end(self, fleet: &Fleet) -> Outcome {
+        let took = self.began.elapsed();
+        self.control.ending.store(true, Ordering::Relaxed);
+        let callers = join_all(self.calling).await.into_iter().map(Result::unwrap).collect();
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        *self.control.deadline.lock() = Some(deadline);
+        // How far rooms go is settled when the journal grows no more: nobody says anything new.
+        let mut goals = fleet.last_seqs(&self.rooms).await;
+        while Instant::now() < deadline {
+            tokio::time::sleep(AT_REST).await;
+            let before = std::mem::replace(&mut goals, fleet.last_seqs(&self.rooms).await);
+            if before == goals {
+                break;
+            }
+        }
+        *self.control.goals.lock() = Some(goals.clone());
+        let clients = join_all(self.working).await.into_iter().map(Result::unwrap).collect();
+        Outcome {
+            goals,
+            clients,
+            callers,
+            sightings: std::mem::take(&mut self.control.sightings.lock()),
+            latencies: std::mem::take(&mut self.control.latencies.lock()),
+            broken: std::mem::take(&mut self.control.broken.lock()),
+            noted: std::mem::take(&mut self.control.noted.lock()),
+            took,
+        }
+    }
+}
+
+/// The people of a campaign: ten at each node.
+pub(super) async fn people(fleet: &Fleet) -> Vec<Account> {
+    let nodes = fleet.addresses();
+    join_all((0..CLIENTS_PER_NODE * NODES).map(|index| {
+        let node = nodes[index % NODES];
+        async move { Account::register(node, &format!("Person {index}")).await }
+    }))
+    .await
+}

@@ -1,0 +1,168 @@
+//! Several nodes on this machine, for whoever wants to see them at work: a throwaway Postgres and Redis, and nodes on free ports.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tempfile::TempDir;
+
+use crate::guardian::Guardian;
+use crate::ports::{free_port, random_u64};
+use crate::process::{Signal, has_ended, poll};
+use crate::{chaos, postgres, redis};
+
+/// Far more than a start takes.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const EMAIL: &str = "ana@example.org";
+
+/// Starts everything, says what to try, and waits; Ctrl-C ends this process, and guardians everything else.
+///
+/// # Errors
+/// Something cannot be built or started; the text says what.
+pub fn run(nodes: usize, release: bool) -> anyhow::Result<bool> {
+    ensure!((1..=9).contains(&nodes), "--nodes: 1 to 9");
+    let program = build(release)?;
+    let (postgres, redis) = (postgres::start()?, redis::start()?);
+    let secrets = Secrets { signing: random_secret(), cluster: random_secret() };
+    let mut running: Vec<Node> = Vec::new();
+    for number in 1..=nodes {
+        running.push(Node::start(&program, number, &postgres.url("postgres"), &redis.url(), &secrets)?);
+    }
+    let password = random_secret();
+    register(&running[0].address, &password)?;
+    std::io::stdout().write_all(guide(&running, &password).as_bytes())?;
+    // Until Ctrl-C, or the end of all nodes.
+    while running.iter().any(|node| !has_ended(node.child.id())) {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    Ok(true)
+}
+
+fn build(release: bool) -> anyhow::Result<std::path::PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--workspace", "--bins"]);
+    if release {
+        command.arg("--release");
+    }
+    ensure!(command.status().context("cannot start cargo")?.success(), "the build failed");
+    Ok(std::path::absolute(chaos::target().join(if release { "release" } else { "debug" }).join("tripsync"))?)
+}
+
+struct Secrets {
+    signing: String,
+    cluster: String,
+}
+
+/// 256 bits in hexadecimal.
+fn random_secret() -> String {
+    (0..4).map(|_| format!("{:016x}", random_u64())).collect()
+}
+
+/// A node; ends when dropped, and by its guardian when this process is killed.
+struct Node {
+    address: String,
+    child: Child,
+    _guardian: Guardian,
+    dir: TempDir,
+}
+
+impl Node {
+    fn start(program: &Path, number: usize, postgres: &str, redis: &str, secrets: &Secrets) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("tripsync-node-").tempdir().context("cannot make a temporary directory")?;
+        let mut guardian = Guardian::start(Signal::Term, Some(dir.path()))?;
+        let (ready, log) = (dir.path().join("ready.json"), dir.path().join("node.log"));
+        let output = File::create(&log)?;
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRIPSYNC")) {
+            command.env_remove(name);
+        }
+        let child = command
+            .args(["serve", "--ready-file"])
+            .arg(&ready)
+            .env("TRIPSYNC__HTTP__LISTEN", &address)
+            .env("TRIPSYNC__METRICS__LISTEN", format!("127.0.0.1:{}", free_port()?))
+            .env("TRIPSYNC__DATA_DIR", dir.path().join("data"))
+            .env("TRIPSYNC__DATABASE__URL", postgres)
+            .env("TRIPSYNC__AUTH__SIGNING_KEY", &secrets.signing)
+            .env("TRIPSYNC__CLUSTER__REDIS_URL", redis)
+            .env("TRIPSYNC__CLUSTER__SECRET", &secrets.cluster)
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        guardian.watch(child.id())?;
+        let node = Self { address, child, _guardian: guardian, dir };
+        let started = poll(START_LIMIT, || (ready.exists() || has_ended(node.child.id())).then(|| ready.exists()));
+        ensure!(
+            started == Some(true),
+            "node {number} did not get ready; its log:\n{}",
+            std::fs::read_to_string(&log).unwrap_or_default()
+        );
+        Ok(node)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It is on throwaway data; nothing is owed to it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes an account, with as much HTTP as that needs.
+fn register(address: &str, password: &str) -> anyhow::Result<()> {
+    let body = format!(r#"{{"email":"{EMAIL}","password":"{password}","display_name":"Ana"}}"#);
+    let mut stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+    stream.set_read_timeout(Some(START_LIMIT))?;
+    write!(
+        stream,
+        "POST /api/v1/auth/register HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 201"), "the account was not made: {}", answer.lines().next().unwrap_or_default());
+    Ok(())
+}
+
+/// What to do with it.
+fn guide(nodes: &[Node], password: &str) -> String {
+    let mut text = String::from("\nNodes (any of them will do for any request; clients may know all):\n");
+    for node in nodes {
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "  http://{}  pid {:<8} log {}", node.address, node.child.id(), node.dir.path().join("node.log").display());
+    }
+    let at = |index: usize| format!("http://{}/api/v1", nodes[index % nodes.len()].address);
+    let (one, two, three) = (at(0), at(1), at(2));
+    let owner = nodes[0].child.id();
+    let _ = write!(
+        text,
+        r#"
+Account: {EMAIL}, password {password}
+
+Try this: log in at one node, make a trip at the second, write at the third.
+
+  TOKEN=$(curl -fsS {one}/auth/login -H 'content-type: application/json' \
+    -d '{{"email":"{EMAIL}","password":"{password}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  TRIP=$(curl -fsS {two}/trips -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \
+    -d '{{"title":"Lisbon"}}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
+  curl -fsS {three}/trips/$TRIP/messages -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"body":"Hello"}}'
+
+Then kill a node (`kill -9 {owner}`) and write again at another one: nothing is lost, and within two seconds its rooms are another node's.
+Ctrl-C ends all of it.
+"#
+    );
+    text
+}
