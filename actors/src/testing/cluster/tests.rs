@@ -1,4 +1,6 @@
 use super::*;
+use crate::testing::contract::{BusSubject, LeaseSubject, bus_contract, leases_contract};
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::time::{advance, timeout};
 use uuid::Uuid;
@@ -22,6 +24,35 @@ async fn heard(node: &MemoryNode) -> Vec<Bytes> {
         messages.push(message);
     }
     messages
+}
+
+struct Subject(MemoryCluster, MemoryNode);
+
+#[async_trait]
+impl LeaseSubject for Subject {
+    fn leases(&self) -> &dyn Leases {
+        &self.1
+    }
+
+    async fn pass_time(&self, span: Duration) {
+        advance(span).await;
+    }
+}
+
+#[async_trait]
+impl BusSubject for Subject {
+    async fn join(&self, node: NodeId) -> Arc<dyn Bus> {
+        self.0.node(node).bus()
+    }
+}
+
+/// The same that Redis keeps, where the simulator's findings are to hold.
+#[tokio::test(start_paused = true)]
+async fn memory_keeps_the_contracts() {
+    let (hub, a, _) = pair();
+    let subject = Subject(hub, a);
+    leases_contract(&subject).await;
+    bus_contract(&subject).await;
 }
 
 #[tokio::test(start_paused = true)]
