@@ -10,7 +10,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, RedisResult, Value};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -60,6 +60,8 @@ struct State {
     doubt: Notify,
     /// It works, and is of no use: the server does not write.
     useless: AtomicBool,
+    /// Signs of life: answers to calls, messages.
+    signs: AtomicU64,
     call_timeout: Duration,
 }
 
@@ -72,6 +74,7 @@ impl Link {
             connection: watch::Sender::new(None),
             doubt: Notify::new(),
             useless: AtomicBool::new(false),
+            signs: AtomicU64::new(0),
             call_timeout,
         });
         let keeper = AbortOnDropHandle::new(tokio::spawn(keep(Arc::clone(&state), client, purpose)));
@@ -92,7 +95,10 @@ impl Link {
         let state = &self.state;
         let (nth, connection) = state.connection.borrow().clone().ok_or(Fault::Away)?;
         let fault = match timeout(state.call_timeout, run(connection)).await {
-            Ok(Ok(answer)) => return Ok((nth, answer)),
+            Ok(Ok(answer)) => {
+                state.signs.fetch_add(1, Ordering::Relaxed);
+                return Ok((nth, answer));
+            }
             Ok(Err(error)) => Fault::Redis(error),
             Err(_) => Fault::Silent(state.call_timeout),
         };
@@ -148,22 +154,18 @@ async fn keep(state: Arc<State>, client: Client, purpose: Purpose) {
 }
 
 async fn open(state: &Arc<State>, client: &Client, purpose: &Purpose) -> Result<MultiplexedConnection, Fault> {
-    let (of_push, on_message) = (Arc::downgrade(state), Arc::clone(&purpose.on_message));
+    let (state, on_message) = (Arc::downgrade(state), Arc::clone(&purpose.on_message));
     let on_push = move |push: PushInfo| -> Result<(), redis::aio::SendError> {
-        match (push.kind, push.data.as_slice()) {
-            (PushKind::Disconnection, _) => {
-                if let Some(state) = of_push.upgrade() {
-                    state.doubt.notify_one();
-                }
+        let Some(state) = state.upgrade() else { return Err(redis::aio::SendError) };
+        // Besides these: what Redis says about subscriptions, and kinds to come.
+        if push.kind == PushKind::Disconnection {
+            state.doubt.notify_one();
+        } else if push.kind == PushKind::Message {
+            state.signs.fetch_add(1, Ordering::Relaxed);
+            let mut parts = push.data.into_iter();
+            if let (Some(Value::BulkString(channel)), Some(Value::BulkString(message))) = (parts.next(), parts.next()) {
+                on_message(&channel, message);
             }
-            (PushKind::Message, [Value::BulkString(_), Value::BulkString(_)]) => {
-                let mut parts = push.data.into_iter();
-                if let (Some(Value::BulkString(channel)), Some(Value::BulkString(message))) = (parts.next(), parts.next()) {
-                    on_message(&channel, message);
-                }
-            }
-            // What Redis says about subscriptions, and kinds to come.
-            _ => {}
         }
         Ok(())
     };
@@ -190,9 +192,12 @@ async fn hold(state: &State, mut connection: MultiplexedConnection) -> Fault {
         if state.useless.load(Ordering::Relaxed) {
             return Fault::Replica;
         }
+        let signs = state.signs.load(Ordering::Relaxed);
         match timeout(state.call_timeout, redis::cmd("PING").query_async::<()>(&mut connection)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Fault::Redis(error),
+            // The answer may wait behind a flood of messages, which is no reason to lose them all.
+            Err(_) if state.signs.load(Ordering::Relaxed) != signs => {}
             Err(_) => return Fault::Silent(state.call_timeout),
         }
     }

@@ -6,8 +6,8 @@ mod seal;
 use crate::harness::{eventually, shared_redis_url};
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tripsync::cluster::{ENTRY_TTL, Fault, RedisBus, RedisLeases, RedisOptions};
 use tripsync::config::Secret;
@@ -126,13 +126,13 @@ async fn entries_of_the_living_are_renewed_and_those_of_the_dead_run_out() {
     let left = async |room: RoomId| redis::cmd("PTTL").arg(key(room)).query_async::<i64>(&mut raw.clone()).await.unwrap();
 
     // Longer than an entry lives: `kept` is renewed twice.
-    let before = AtomicI64::new(i64::MAX);
+    let before = Cell::new(i64::MAX);
     for renewal in ["the first", "the second"] {
         eventually(&format!("{renewal} renewal of the entry"), LIMIT, async || {
             leases.renew(ann, LONG).await.unwrap();
             let now = left(kept).await;
             assert!(now > 0, "the entry of a living node ran out");
-            now > before.swap(now, Ordering::Relaxed)
+            now > before.replace(now)
         })
         .await;
     }
