@@ -82,7 +82,8 @@ impl Findings {
         ready &= line(database.is_ok(), format!("database ({kind}){}", reason(database)));
         if let Some(Cluster { standing, redis }) = &self.cluster {
             line(redis.is_ok(), format!("redis{}", reason(redis)));
-            let more = if standing.holds_lease { format!(" (living nodes: {})", standing.nodes) } else { ": cannot be shown to hold".to_owned() };
+            let more =
+                if standing.holds_lease { format!(" (living nodes: {})", standing.nodes) } else { ": cannot be shown to hold".to_owned() };
             ready &= line(standing.holds_lease, format!("lease{more}"));
             if database.is_err() && redis.is_err() {
                 page.push_str("cut off: neither the database nor redis can be reached\n");
