@@ -104,11 +104,7 @@ impl Node {
         guardian.watch(child.id())?;
         let node = Self { address, child, _guardian: guardian, dir };
         let started = poll(START_LIMIT, || (ready.exists() || has_ended(node.child.id())).then(|| ready.exists()));
-        ensure!(
-            started == Some(true),
-            "node {number} did not get ready; its log:\n{}",
-            std::fs::read_to_string(&log).unwrap_or_default()
-        );
+        ensure!(started == Some(true), "node {number} did not get ready; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
         Ok(node)
     }
 }

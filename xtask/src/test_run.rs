@@ -20,7 +20,8 @@ use summary::Summary;
 pub fn run(args: &[String]) -> anyhow::Result<bool> {
     let services = Services::start()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut child = services.command(cargo)
+    let mut child = services
+        .command(cargo)
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(args)
         .stdout(Stdio::piped())

@@ -183,7 +183,11 @@ impl Client {
                 let position = room.observer.position();
                 room.observer.joining(position.map(|(_, seq)| seq));
                 let since = position.map(|(epoch, seq)| json!({"epoch": epoch, "seq": seq}));
-                let join = if let Some(since) = since { json!({"t": "join", "room": id, "since": since}) } else { json!({"t": "join", "room": id}) };
+                let join = if let Some(since) = since {
+                    json!({"t": "join", "room": id, "since": since})
+                } else {
+                    json!({"t": "join", "room": id})
+                };
                 self.send(&join).await;
                 continue;
             }
@@ -198,7 +202,8 @@ impl Client {
             }
             let room = &self.rooms[&id];
             if room.observer.is_in() {
-                let again: Vec<_> = room.pending.iter().filter(|(_, of)| of.again_at.is_some_and(|at| at <= now)).map(|(n, _)| *n).collect();
+                let again: Vec<_> =
+                    room.pending.iter().filter(|(_, of)| of.again_at.is_some_and(|at| at <= now)).map(|(n, _)| *n).collect();
                 for n in again {
                     self.send_command(id, n).await;
                 }

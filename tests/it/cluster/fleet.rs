@@ -99,8 +99,11 @@ impl Fleet {
 
     /// The last seq of each room.
     pub(super) async fn last_seqs(&self, rooms: &[Uuid]) -> BTreeMap<Uuid, u64> {
-        let rows: Vec<(Uuid, i64)> =
-            sqlx::query_as("SELECT room, max(seq) FROM events WHERE room = ANY($1) GROUP BY room").bind(rooms).fetch_all(&self.pool).await.unwrap();
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as("SELECT room, max(seq) FROM events WHERE room = ANY($1) GROUP BY room")
+            .bind(rooms)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap();
         rows.into_iter().map(|(room, seq)| (room, seq.try_into().unwrap())).collect()
     }
 
@@ -124,7 +127,11 @@ fn launch(plan: &Plan, database: &TestDatabase) -> Launch {
     };
     let launch = launch.set("auth.signing_key", "one key for all nodes of the fleet under test").set("auth.access_token_ttl", "24h");
     let launch = launch.set("cluster.secret", "one secret for all nodes of the fleet under test");
-    launch.set("log.filter", "warn").set("live.commands_per_s", 1_000_000).set("live.commands_burst", 1_000_000).set("live.messages_per_s", 1_000_000)
+    launch
+        .set("log.filter", "warn")
+        .set("live.commands_per_s", 1_000_000)
+        .set("live.commands_burst", 1_000_000)
+        .set("live.messages_per_s", 1_000_000)
 }
 
 /// `host:port` of a URL with user and password.

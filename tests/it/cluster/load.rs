@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -21,6 +23,8 @@ use crate::harness::http_client;
 
 /// Clients at each node, and rooms of a client at most.
 const CLIENTS_PER_NODE: usize = 10;
+/// Requests at once while people and rooms are made.
+const AT_ONCE: usize = 6;
 /// How long answers and events may take once nothing is broken any more.
 const SETTLE_LIMIT: Duration = Duration::from_secs(45);
 /// A journal that has not grown for this long is at rest.
@@ -183,7 +187,7 @@ impl Load {
                 id
             }
         };
-        let rooms = join_all((0..plan.rooms).map(make)).await;
+        let rooms: Vec<Uuid> = stream::iter((0..plan.rooms).map(make)).buffered(AT_ONCE).collect().await;
         let mut clients: Vec<_> =
             people.iter().enumerate().map(|(index, account)| Client::new(account.clone(), index % NODES, Arc::clone(&control))).collect();
         let period = plan.period();
@@ -217,7 +221,8 @@ impl Load {
         };
         let goes_on = tokio::time::timeout(SETTLE_LIMIT, waits).await.is_ok();
         if !goes_on {
-            let stuck: Vec<_> = self.rooms.iter().zip(&before).filter(|(room, before)| self.control.last_seen(**room) <= **before).collect();
+            let stuck: Vec<_> =
+                self.rooms.iter().zip(&before).filter(|(room, before)| self.control.last_seen(**room) <= **before).collect();
             self.control.broken(&format!("after {when} nothing comes any more in {} rooms: {:?}", stuck.len(), stuck.first()));
         }
         goes_on
@@ -257,9 +262,9 @@ impl Load {
 /// The people of a campaign: ten at each node.
 pub(super) async fn people(fleet: &Fleet) -> Vec<Account> {
     let nodes = fleet.addresses();
-    join_all((0..CLIENTS_PER_NODE * NODES).map(|index| {
+    let register = |index: usize| {
         let node = nodes[index % NODES];
         async move { Account::register(node, &format!("Person {index}")).await }
-    }))
-    .await
+    };
+    stream::iter((0..CLIENTS_PER_NODE * NODES).map(register)).buffered(AT_ONCE).collect().await
 }

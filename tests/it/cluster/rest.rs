@@ -70,7 +70,8 @@ impl Caller {
         let node = self.control.nodes[turn % self.control.nodes.len()];
         let request = self.http.post(format!("http://{node}/api/v1/trips/{room}/messages")).bearer_auth(&self.account.token);
         let answer = request.header("idempotency-key", mark.to_string()).json(&json!({"body": mark})).send().await;
-        let answer = answer.map_err(|error| (AGAIN.0, format!("no answer: {}", if error.is_timeout() { "too late" } else { "no connection" })))?;
+        let answer =
+            answer.map_err(|error| (AGAIN.0, format!("no answer: {}", if error.is_timeout() { "too late" } else { "no connection" })))?;
         if answer.status().is_success() {
             return Ok(());
         }

@@ -74,7 +74,11 @@ impl Verdict {
         }
         for accepted in outcome.callers.iter().flat_map(|caller| &caller.accepted) {
             let missing = !marks.contains_key(&accepted.to_string());
-            verdict.count(missing.into(), |verdict| &mut verdict.lost, || format!("message {accepted} was accepted over REST and is not stored"));
+            verdict.count(
+                missing.into(),
+                |verdict| &mut verdict.lost,
+                || format!("message {accepted} was accepted over REST and is not stored"),
+            );
         }
         let twice = marks.values().filter(|count| **count > 1).count();
         verdict.count(twice, |verdict| &mut verdict.doubled, || "a REST call under one key was carried out twice".to_owned());
@@ -90,14 +94,20 @@ impl Verdict {
                 self.examples.push(format!("room {room}, client {id}: {why}"));
             }
             let unanswered = known.pending.len();
-            self.count(unanswered, |verdict| &mut verdict.stuck, || {
-                let stored = known.pending.keys().filter(|n| journal.find(&user, &id, **n).is_some()).count();
-                format!("room {room}, client {id}: {unanswered} commands were never answered, {stored} of them are stored")
-            });
+            self.count(
+                unanswered,
+                |verdict| &mut verdict.stuck,
+                || {
+                    let stored = known.pending.keys().filter(|n| journal.find(&user, &id, **n).is_some()).count();
+                    format!("room {room}, client {id}: {unanswered} commands were never answered, {stored} of them are stored")
+                },
+            );
             let at = known.observer.seq();
-            self.count((at < goal).into(), |verdict| &mut verdict.stuck, || {
-                format!("room {room}, client {id}: is at {at} of {goal}, in the room: {}", known.observer.is_in())
-            });
+            self.count(
+                (at < goal).into(),
+                |verdict| &mut verdict.stuck,
+                || format!("room {room}, client {id}: is at {at} of {goal}, in the room: {}", known.observer.is_in()),
+            );
         }
     }
 
