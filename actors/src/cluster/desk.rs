@@ -158,9 +158,9 @@ impl Desk {
         }
         // Those were told that the room is gone, and are not in the next one.
         self.sessions.clear();
-        let address = self.engine.room_here(self.room).await.map_err(|rejection| match rejection.code {
-            ErrorCode::Moved | ErrorCode::Restarting => End::Over,
-            _ => End::Refused(rejection),
+        let address = self.engine.room_here(self.room).await.map_err(|rejection| {
+            let elsewhere = matches!(rejection.code, ErrorCode::Moved | ErrorCode::Restarting);
+            if elsewhere { End::Over } else { End::Refused(rejection) }
         })?;
         self.address = Some(address.clone());
         Ok(address)

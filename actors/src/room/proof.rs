@@ -139,7 +139,14 @@ impl<K: RoomKind> Room<K> {
                 for message in asking {
                     match message {
                         RoomMsg::Op(op) => self.answer(Asker::of(op, None).0, Err(retry())),
-                        other => kept.push(other),
+                        RoomMsg::Join(_)
+                        | RoomMsg::Leave { .. }
+                        | RoomMsg::Read(_)
+                        | RoomMsg::Presence { .. }
+                        | RoomMsg::Drained { .. }
+                        | RoomMsg::Own(_) => {
+                            kept.push(message);
+                        }
                     }
                 }
                 self.doubt.waiting.splice(0..0, kept);
@@ -178,7 +185,13 @@ impl<K: RoomKind> Room<K> {
             for message in std::mem::take(list) {
                 match message {
                     RoomMsg::Join(join) if join.session.id == session => join.link.forget(),
-                    other => list.push(other),
+                    RoomMsg::Join(_)
+                    | RoomMsg::Leave { .. }
+                    | RoomMsg::Op(_)
+                    | RoomMsg::Read(_)
+                    | RoomMsg::Presence { .. }
+                    | RoomMsg::Drained { .. }
+                    | RoomMsg::Own(_) => list.push(message),
                 }
             }
         }

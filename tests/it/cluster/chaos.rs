@@ -108,7 +108,7 @@ fn pause(hit: &Hit, sightings: &BTreeMap<Uuid, BTreeMap<u64, Instant>>, epochs: 
         let epochs = epochs.get(room)?;
         let of = |seq: u64| usize::try_from(seq).ok().and_then(|seq| epochs.get(seq - 1)).is_some_and(|of| (*of > epoch) == later);
         let mut times = sightings.get(room)?.iter().filter(|(seq, _)| of(**seq)).map(|(_, at)| *at);
-        if later { times.next() } else { times.last() }
+        if later { times.next() } else { times.next_back() }
     };
     match hit {
         Hit::OwnerLost { owned, at } => Some(seen(&owned.room, true, owned.epoch)?.saturating_duration_since(*at)),

@@ -34,6 +34,7 @@ async fn a_ticket_opens_one_socket_on_any_node(database: TestDatabase) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the server's time is the real one")]
 async fn a_ticket_ends_with_its_time_and_its_login(database: TestDatabase) {
     let servers = super::logins::nodes(&database, &[("auth.ticket_ttl", "2s")]).await;
     let (here, there) = (&servers[0], servers.last().unwrap());
@@ -60,5 +61,5 @@ async fn ticket(user: &User, server: &Server) -> (String, Timestamp) {
 }
 
 async fn refusal(address: SocketAddr, ticket: &str) -> String {
-    Socket::open_with_ticket(address, ticket).await.err().expect("it was refused")
+    Socket::open_with_ticket(address, ticket).await.expect_err("it was refused")
 }
