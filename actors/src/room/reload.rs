@@ -98,11 +98,9 @@ impl<K: RoomKind> Room<K> {
             }
         }
         for message in std::mem::take(&mut self.held) {
-            match message {
-                RoomMsg::Join(join) => self.join(join),
-                RoomMsg::Read(read) => self.read(read),
-                RoomMsg::Drained { session } => self.drained(session),
-                RoomMsg::Op(_) | RoomMsg::Leave { .. } | RoomMsg::Presence { .. } | RoomMsg::Own(_) => {}
+            // It may have come long after the journal was read, as in a process that was stopped meanwhile.
+            if let Some(message) = self.unless_in_doubt(message) {
+                self.act(message);
             }
         }
         tracing::info!(room.id = %self.id, epoch = %self.log.epoch, seq = %self.log.decided(), "the room has reloaded");
