@@ -92,7 +92,7 @@ pub(super) enum Step {
     Thaw,
     AppendDelay(u64),
     /// A node's wall clock steps.
-    ClockStep {
+    SetClock {
         node: usize,
         ms: i64,
     },
@@ -268,6 +268,6 @@ fn trouble(random: &mut Random, which: usize, node: usize) -> Step {
         59 => Step::Freeze,
         60..62 => Step::Thaw,
         62..64 => Step::AppendDelay(random.pick(&[0, 2, 20, 400])),
-        _ => Step::ClockStep { node, ms: random.pick(&[-5_000, 5_000, 60_000]) },
+        _ => Step::SetClock { node, ms: random.pick(&[-5_000, 5_000, 60_000]) },
     }
 }

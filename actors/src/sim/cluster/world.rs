@@ -205,7 +205,7 @@ impl World {
             Step::Freeze => self.ground.memory.freeze(),
             Step::Thaw => self.ground.memory.thaw(),
             Step::AppendDelay(ms) => self.ground.memory.set_append_delay(Duration::from_millis(*ms)),
-            Step::ClockStep { node, ms } => {
+            Step::SetClock { node, ms } => {
                 if let Some(process) = self.process(*node) {
                     let _on = process.machine.enter();
                     process.clock.set(Timestamp::from_ms(process.clock.now().as_ms() + ms));

@@ -82,7 +82,7 @@ impl World {
             self.ward.known.set_vague(false);
         }
         let mut changed = false;
-        for node in 0..NODES {
+        for (node, name) in NAMES.into_iter().enumerate() {
             let gains = self.ground.times.gains[node];
             let place = &mut self.places[node];
             if let Some(process) = &mut place.process {
@@ -94,7 +94,7 @@ impl World {
                 place.down_until = now;
             }
             if place.process.is_none() && place.down_until <= now {
-                place.process = Some(Process::start(&self.ground, self.services.handle(), NAMES[node], now, gains));
+                place.process = Some(Process::start(&self.ground, self.services.handle(), name, now, gains));
                 changed = true;
             }
         }
