@@ -1,5 +1,6 @@
 //! The cluster's ports on Redis: their contract, and what only a real Redis can show.
 
+mod flood;
 mod outage;
 mod seal;
 
