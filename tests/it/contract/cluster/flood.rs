@@ -54,9 +54,8 @@ async fn flood(mut socket: TcpStream, asked: Arc<AtomicU32>) {
         if socket.write_all(&answers).await.is_err() {
             return;
         }
-        match tokio::time::timeout(Duration::from_millis(5), socket.read_buf(&mut unread)).await {
-            Ok(Ok(0) | Err(_)) => return,
-            Ok(Ok(_)) | Err(_) => {}
+        if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(Duration::from_millis(5), socket.read_buf(&mut unread)).await {
+            return;
         }
     }
 }
@@ -72,7 +71,7 @@ fn take_command(unread: &mut Vec<u8>) -> Option<Vec<String>> {
         return None;
     }
     let words: Vec<String> = lines.chunks(2).take(count).map(|pair| pair[1].to_owned()).collect();
-    let taken = text.split("\r\n").take(1 + 2 * count).map(|line| line.len() + 2).sum();
+    let taken: usize = text.split("\r\n").take(1 + 2 * count).map(|line| line.len() + 2).sum();
     unread.drain(..taken);
     Some(words)
 }
