@@ -86,6 +86,11 @@ impl ClusterSection {
                 !self.secret.is_empty(),
                 "cluster.redis_url needs cluster.secret, the same on every node; make one with `openssl rand -base64 48`",
             );
+            // A node that makes its own would refuse everybody who logged in elsewhere.
+            must(
+                !config.auth.signing_key.is_empty(),
+                "cluster.redis_url needs auth.signing_key, the same on every node; make one with `openssl rand -base64 48`",
+            );
             must(
                 !matches!(DbKind::of_url(&config.database_url()), Ok(DbKind::Sqlite)),
                 "a cluster needs Postgres: set database.url to a postgres:// URL, the same on every node, or leave cluster.redis_url empty",
@@ -120,6 +125,7 @@ mod tests {
 
     const SECRET: &str = "9fX2mQ7LrT0vYbZkW4cJhN8sDgP1uEaR5oIxK3yVtM6B";
     const POSTGRES: (&str, &str) = ("database.url", "postgres://ann@db/x");
+    const KEY: (&str, &str) = ("auth.signing_key", SECRET);
 
     fn load(flags: &[(&str, &str)]) -> Result<Config, String> {
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
@@ -146,21 +152,21 @@ mod tests {
     #[test]
     fn a_cluster_is_two_urls_and_a_secret() {
         let url = ("cluster.redis_url", "redis://:hunter2@cache:6379/3");
-        let config = load(&[POSTGRES, url, ("cluster.secret", SECRET)]).unwrap();
+        let config = load(&[POSTGRES, KEY, url, ("cluster.secret", SECRET)]).unwrap();
         assert!(config.cluster.redis_options().is_some());
         let shown = format!("{config:?}{}", toml::to_string(&config).unwrap());
         assert!(!shown.contains("hunter2") && !shown.contains(SECRET), "{shown}");
         assert!(shown.contains("redis://:(hidden)@cache:6379/3"), "{shown}");
         let options = format!("{:?}", config.cluster.redis_options());
         assert!(!options.contains("hunter2") && !options.contains(SECRET), "{options}");
-        load(&[POSTGRES, ("cluster.redis_url", "rediss://cache"), ("cluster.secret", SECRET)]).unwrap();
+        load(&[POSTGRES, KEY, ("cluster.redis_url", "rediss://cache"), ("cluster.secret", SECRET)]).unwrap();
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let url = ("cluster.redis_url", "redis://:hunter2@cache");
         let text = refused(&[POSTGRES, url]);
-        assert!(text.contains("needs cluster.secret"), "{text}");
+        assert!(text.contains("needs cluster.secret") && text.contains("needs auth.signing_key"), "{text}");
         for sqlite in ["", "sqlite://a.db"] {
             let text = refused(&[("database.url", sqlite), url, ("cluster.secret", SECRET)]);
             assert!(text.contains("a cluster needs Postgres"), "{text}");
