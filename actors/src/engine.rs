@@ -30,7 +30,9 @@ use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, Rejection, Roo
 pub use registry::Kinds;
 
 /// Tries of a call whose room moves away under it.
-const MOVES_MAX: usize = 5;
+const MOVES_MAX: u32 = 5;
+/// Between such tries, longer each time; the first one follows at once.
+const MOVES_TAKE: Duration = Duration::from_millis(40);
 
 /// What the engine needs of the world.
 #[derive(Clone)]
@@ -287,7 +289,10 @@ impl Engine {
     /// The room's rejection; `retry` when the outcome is not known in time; as [`Engine::room`].
     pub async fn call(&self, room: RoomId, author: UserCard, command: &Value, options: CallOptions) -> Result<Outcome, Rejection> {
         let CallOptions { id, base, if_match, kind, origin } = options;
-        for _ in 0..MOVES_MAX {
+        for tried in 0..MOVES_MAX {
+            if tried > 0 {
+                tokio::time::sleep(MOVES_TAKE * (tried - 1)).await;
+            }
             let address = self.room(room).await?;
             if kind.is_some_and(|kind| kind != address.kind()) {
                 return Err(Rejection::not_found("there is no such room"));
@@ -302,11 +307,16 @@ impl Engine {
                 continue;
             }
             match self.wait(answer).await {
-                Err(rejection) if rejection.code == ErrorCode::Moved => continue,
+                Err(rejection) if self.has_moved(&rejection) => {}
                 other => return other,
             }
         }
         Err(Rejection::new(ErrorCode::Retry, "the room keeps moving").retry_after_ms(250))
+    }
+
+    /// Whether what was refused can be had where the room is now: also when its owner goes away, unless that is this node.
+    fn has_moved(&self, refused: &Rejection) -> bool {
+        refused.code == ErrorCode::Moved || (refused.code == ErrorCode::Restarting && !self.shared.registry.is_draining())
     }
 
     /// The room's durable state as a user sees it.
@@ -329,7 +339,10 @@ impl Engine {
     }
 
     async fn read_as(&self, room: RoomId, who: UserCard) -> Result<RoomView, Rejection> {
-        for _ in 0..MOVES_MAX {
+        for tried in 0..MOVES_MAX {
+            if tried > 0 {
+                tokio::time::sleep(MOVES_TAKE * (tried - 1)).await;
+            }
             let address = self.room(room).await?;
             let permit = address.admit()?;
             let (reply, answer) = oneshot::channel();
@@ -337,7 +350,7 @@ impl Engine {
                 continue;
             }
             match self.wait(answer).await {
-                Err(rejection) if rejection.code == ErrorCode::Moved => continue,
+                Err(rejection) if self.has_moved(&rejection) => {}
                 other => return other,
             }
         }
