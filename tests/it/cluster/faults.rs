@@ -85,12 +85,13 @@ async fn kill(fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
 
 async fn stop(fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
     let (node, owned) = victim(fleet, load).await;
-    let at = Instant::now();
+    let from = Instant::now();
     fleet.servers[node].freeze().await;
     sleep(PAST_THE_LEASE).await;
     fleet.servers[node].thaw();
-    fleet.taken_over(&owned, TAKEOVER_LIMIT).await;
-    owned.into_iter().map(|owned| Hit::OwnerLost { owned, at }).collect()
+    // Where nobody else has claimed a room meanwhile, it stays where it is, under the same epoch.
+    let to = Instant::now();
+    owned.into_iter().map(|Owned { room, .. }| Hit::Disturbed { room, from, to }).collect()
 }
 
 async fn term(fleet: &mut Fleet, load: &Load) -> Vec<Hit> {

@@ -1,4 +1,5 @@
-//! Somebody who writes over REST while nodes go and come: each call goes to the next node, and is sent again once, under the same key.
+//! Somebody who writes over REST while nodes go and come: each call goes to the next node, and is sent again once, under the same key. A node
+//! that does not take the connection is passed over, as a client with a list of nodes or a balancer does: nothing was sent to it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,6 +28,14 @@ pub(super) struct Caller {
     pub(super) calls: u64,
     pub(super) repeated: u64,
     pub(super) failed: Vec<String>,
+}
+
+/// Why an attempt did not succeed.
+enum Refused {
+    /// Nothing was sent.
+    Connection,
+    /// It was, or was refused; how long to wait, and what was said.
+    Call(Duration, String),
 }
 
 impl Caller {
@@ -67,17 +76,31 @@ impl Caller {
 
     /// One attempt; how long to wait before the next, and what went wrong.
     async fn call(&self, turn: usize, room: Uuid, mark: Uuid) -> Result<(), (Duration, String)> {
+        for turn in turn..turn + self.control.nodes.len() {
+            match self.send(turn, room, mark).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Call(wait, why)) => return Err((wait, why)),
+                Err(Refused::Connection) => {}
+            }
+        }
+        Err((AGAIN.0, "no node takes a connection".to_owned()))
+    }
+
+    async fn send(&self, turn: usize, room: Uuid, mark: Uuid) -> Result<(), Refused> {
         let node = self.control.nodes[turn % self.control.nodes.len()];
         let request = self.http.post(format!("http://{node}/api/v1/trips/{room}/messages")).bearer_auth(&self.account.token);
         let answer = request.header("idempotency-key", mark.to_string()).json(&json!({"body": mark})).send().await;
-        let answer =
-            answer.map_err(|error| (AGAIN.0, format!("no answer: {}", if error.is_timeout() { "too late" } else { "no connection" })))?;
+        let answer = answer.map_err(|error| match (error.is_connect(), error.is_timeout()) {
+            (true, _) => Refused::Connection,
+            (_, true) => Refused::Call(AGAIN.0, "no answer in time".to_owned()),
+            _ => Refused::Call(AGAIN.0, "the connection broke".to_owned()),
+        })?;
         if answer.status().is_success() {
             return Ok(());
         }
         let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
-        Err((wait.unwrap_or(AGAIN.0).min(AGAIN.1), format!("{status} {text}")))
+        Err(Refused::Call(wait.unwrap_or(AGAIN.0).min(AGAIN.1), format!("{status} {text}")))
     }
 }
