@@ -236,19 +236,24 @@ impl Engine {
     /// # Errors
     /// As [`Engine::room`].
     pub async fn room_for(&self, room: RoomId, user: UserId) -> Result<RoomRef, Rejection> {
-        match self.room(room).await {
-            Err(refused) if refused.code == ErrorCode::NotFound => {
-                let Some((kind, command)) = self.shared.registry.own_room(room, user) else { return Err(refused) };
-                let made = self.shared.journal.create(room, kind, self.shared.clock.now()).await;
-                made.map_err(|error| unavailable(&error))?;
-                let server = UserCard { user: UserId::ROOM, name: String::new(), group: None };
-                match self.call(room, server, &command, CallOptions::default()).await {
-                    // Somebody else was faster.
-                    Err(refused) if refused.code != ErrorCode::AlreadyExists => Err(refused),
-                    Ok(_) | Err(_) => self.room(room).await,
-                }
-            }
-            found => found,
+        let found = self.room(room).await;
+        let Some((kind, command)) = self.shared.registry.own_room(room, user) else { return found };
+        let is_missing = |refused: &Rejection| refused.code == ErrorCode::NotFound;
+        let is_made = match &found {
+            // Whoever made it may have died before its first command was stored.
+            Ok(_) => !self.read(room, user).await.as_ref().is_err_and(is_missing),
+            Err(refused) => !is_missing(refused),
+        };
+        if is_made {
+            return found;
+        }
+        let made = self.shared.journal.create(room, kind, self.shared.clock.now()).await;
+        made.map_err(|error| unavailable(&error))?;
+        let server = UserCard { user: UserId::ROOM, name: String::new(), group: None };
+        match self.call(room, server, &command, CallOptions::default()).await {
+            // Somebody else was faster.
+            Err(refused) if refused.code != ErrorCode::AlreadyExists => Err(refused),
+            Ok(_) | Err(_) => self.room(room).await,
         }
     }
 

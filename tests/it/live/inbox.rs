@@ -5,17 +5,29 @@ use serde_json::{Value, json};
 use tripsync::clock::SystemClock;
 use tripsync_actors::ports::Clock as _;
 use tripsync_domain::protocol::Codec;
-use tripsync_domain::{Inbox, Role, UserId};
+use tripsync_domain::{ErrorCode, Inbox, Role, RoomKind as _, Seq, UserId};
 use uuid::Uuid;
 
 use super::people::User;
-use crate::harness::{Client, Server, TestDatabase, for_each_backend};
+use crate::harness::{Client, Inside, Server, TestDatabase, for_each_backend};
 
 for_each_backend!(
     what_concerns_a_user_is_delivered_once_and_kept,
     those_who_go_the_same_way_are_told,
     who_offers_to_everybody_is_not_told_of_a_group
 );
+
+#[tokio::test]
+async fn an_inbox_whose_maker_died_before_it_was_opened_is_opened() {
+    let server = Inside::start(&[]).await;
+    let ana = UserId(server.account("Ana").await.user);
+    let (engine, room) = (&server.app.rooms.engine, Inbox::room_of(ana));
+    engine.journal().create(room, Inbox::KIND, SystemClock.now()).await.unwrap();
+    assert_eq!(engine.read(room, ana).await.unwrap_err().code, ErrorCode::NotFound);
+    engine.room_for(room, ana).await.unwrap();
+    assert_eq!(engine.read(room, ana).await.unwrap().seq, Seq(1));
+    server.stop().await;
+}
 
 fn inbox_of(user: &User) -> Uuid {
     Inbox::room_of(UserId(user.id)).0
