@@ -203,10 +203,10 @@ mod tests {
 
     #[test]
     fn clients_that_share_an_interval_out_share_it_at_every_rate() {
-        let timeline = Timeline { phases: vec![(0, 0.0), (1_000, 0.1), (3_000, 1.0)], end_us: 3_200 };
+        let timeline = Timeline { phases: vec![(0, 0.0), (1_000, 0.1), (3_050, 1.0)], end_us: 3_200 };
         let second = Source { begins_us: 0, wait_us: 50, ..SOURCE };
-        assert_eq!(times(timeline.clone(), Source { wait_us: 0, begins_us: 1_000, ..SOURCE }), [1_000, 2_000, 3_000, 3_100]);
-        assert_eq!(times(timeline, second), [1_500, 2_500, 3_050, 3_150]);
+        assert_eq!(times(timeline.clone(), Source { wait_us: 0, begins_us: 1_000, ..SOURCE }), [1_000, 2_000, 3_000, 3_145]);
+        assert_eq!(times(timeline, second), [1_500, 2_500, 3_095, 3_195]);
     }
 
     #[test]
