@@ -2,7 +2,6 @@
 //!
 //! How long rooms pause is told, not asserted: a test machine does other things, too. `cargo xtask chaos` is where it is looked at.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -65,7 +64,7 @@ async fn campaign(fault: Fault, rounds: usize, wiring: Wiring) -> Row {
         }
         let outcome = load.end(&fleet).await;
         let (verdict, epochs) = Verdict::of(&outcome, &fleet).await;
-        row.pauses.extend(hits.iter().filter_map(|hit| pause(hit, &outcome.sightings, &epochs)));
+        row.pauses.extend(hits.iter().filter_map(|hit| pause(hit, &outcome, &epochs)));
         row.add(outcome, verdict);
     }
     row.show();
@@ -88,7 +87,7 @@ fn name(fault: Fault) -> &'static str {
 impl Row {
     fn add(&mut self, outcome: Outcome, verdict: Verdict) {
         self.verdict.add(verdict);
-        self.latencies.extend(outcome.latencies);
+        self.latencies.extend(outcome.waits.values().flatten().map(|wait| wait.to - wait.from));
         self.took += outcome.took;
         self.reconnects += outcome.clients.iter().map(|client| client.reconnects).sum::<u32>();
         for caller in outcome.callers {
@@ -102,22 +101,23 @@ impl Row {
     }
 }
 
-/// How long a room's members saw nothing because of a fault. `None`: it was of another lap, or nobody was there to see.
-fn pause(hit: &Hit, sightings: &BTreeMap<Uuid, BTreeMap<u64, Instant>>, epochs: &Epochs) -> Option<Duration> {
+/// How long a room stood still because of a fault. `None`: it was of another lap, or nobody was there to notice.
+fn pause(hit: &Hit, outcome: &Outcome, epochs: &Epochs) -> Option<Duration> {
     let seen = |room: &Uuid, later: bool, epoch: i64| {
         let epochs = epochs.get(room)?;
         let of = |seq: u64| usize::try_from(seq).ok().and_then(|seq| epochs.get(seq - 1)).is_some_and(|of| (*of > epoch) == later);
-        let mut times = sightings.get(room)?.iter().filter(|(seq, _)| of(**seq)).map(|(_, at)| *at);
+        let mut times = outcome.sightings.get(room)?.iter().filter(|(seq, _)| of(**seq)).map(|(_, at)| *at);
         if later { times.next() } else { times.next_back() }
     };
     match hit {
         Hit::OwnerLost { owned, at } => Some(seen(&owned.room, true, owned.epoch)?.saturating_duration_since(*at)),
         Hit::Handed { owned, at } => {
-            let last = seen(&owned.room, false, owned.epoch).unwrap_or(*at);
-            Some(seen(&owned.room, true, owned.epoch)?.saturating_duration_since(last))
+            let (last, first) = (seen(&owned.room, false, owned.epoch).unwrap_or(*at), seen(&owned.room, true, owned.epoch)?);
+            let around = outcome.waits.get(&owned.room)?.iter().filter(|wait| wait.stayed && wait.from <= first && wait.to >= last);
+            around.map(|wait| wait.to - wait.from).max()
         }
         Hit::Disturbed { room, from, to } => {
-            let mut times: Vec<Instant> = sightings.get(room)?.values().copied().collect();
+            let mut times: Vec<Instant> = outcome.sightings.get(room)?.values().copied().collect();
             times.sort_unstable();
             let around = times.windows(2).filter(|pair| pair[1] >= *from && pair[0] <= *to);
             around.map(|pair| pair[1] - pair[0]).max()

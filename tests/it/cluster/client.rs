@@ -18,7 +18,7 @@ use tripsync_actors::testing::checker::{Heard, Observer};
 use tripsync_domain::protocol::to_json;
 use uuid::Uuid;
 
-use super::load::{Account, Control};
+use super::load::{Account, Control, Wait};
 
 /// How long a handshake may take before another node is tried.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -42,6 +42,7 @@ pub(super) struct Client {
     heard_at: Instant,
     connect_at: Instant,
     last_n: u64,
+    /// The last call home that it has followed.
     homecomings: u64,
     pub(super) reconnects: u32,
 }
@@ -60,6 +61,8 @@ pub(super) struct Room {
 pub(super) struct Pending {
     cmd: Value,
     made_at: Instant,
+    /// The connection over which it was made.
+    connection: u32,
     /// Refused for now: when to send it again.
     again_at: Option<Instant>,
 }
@@ -92,6 +95,7 @@ impl Client {
     /// Works until it is told to end and has all answers and events, or its time is over.
     pub(super) async fn run(mut self) -> Self {
         while !self.is_done() {
+            self.come_home();
             if self.socket.is_none() {
                 self.connect().await;
                 continue;
@@ -115,20 +119,27 @@ impl Client {
         })
     }
 
-    /// Gives up a socket that seems dead, and goes home when that is asked.
+    /// Gives up a socket that seems dead.
     fn look_around(&mut self) {
         let waits = self.rooms.values().any(|room| !room.pending.is_empty() || !room.observer.is_in());
         if waits && self.heard_at.elapsed() > SILENCE_MAX {
             self.at += 1;
             self.lost(None);
         }
+    }
+
+    /// Goes to the preferred node when that is asked, and says so when it is in all its rooms there.
+    fn come_home(&mut self) {
         let homecomings = self.control.homecomings();
-        if self.homecomings != homecomings {
+        if self.homecomings == homecomings || self.socket.is_none() {
+            return;
+        }
+        if self.at % self.control.nodes.len() != self.home {
+            self.at = self.home;
+            self.lost(None);
+        } else if self.rooms.values().all(|room| room.observer.is_in()) {
             self.homecomings = homecomings;
-            if self.at % self.control.nodes.len() != self.home {
-                self.at = self.home;
-                self.lost(None);
-            }
+            self.control.came_home();
         }
     }
 
@@ -197,7 +208,7 @@ impl Client {
                 if room.pending.len() < WINDOW && !self.control.is_ending() {
                     self.last_n += 1;
                     let cmd = json!({"type": "send_message", "body": format!("{} says {}", self.id, self.last_n)});
-                    room.pending.insert(self.last_n, Pending { cmd, made_at: now, again_at: Some(now) });
+                    room.pending.insert(self.last_n, Pending { cmd, made_at: now, connection: self.reconnects, again_at: Some(now) });
                 }
             }
             let room = &self.rooms[&id];
@@ -262,7 +273,8 @@ impl Client {
             Ok(Heard::Events(seq)) => self.control.saw(id, before, seq),
             Ok(Heard::Acked(n)) => {
                 if let Some(pending) = room.pending.remove(&n) {
-                    self.control.acked(pending.made_at.elapsed());
+                    let stayed = pending.connection == self.reconnects;
+                    self.control.acked(id, Wait { from: pending.made_at, to: Instant::now(), stayed });
                 }
             }
             Ok(Heard::Rejected(n, again)) => room.refused(n, again, frame, &self.control),

@@ -16,8 +16,6 @@ const PAST_THE_LEASE: Duration = Duration::from_millis(2_500);
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(30);
 /// How long a node may take to drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
-/// Calm after a round, so that the next finds everybody at work.
-const CALM: Duration = Duration::from_millis(700);
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub(super) enum Fault {
 pub(super) enum Hit {
     /// Its owner is gone since then: the pause is from there to the first event under a later epoch.
     OwnerLost { owned: Owned, at: Instant },
-    /// It was handed over after that: the pause is from the last event under the old epoch to the first under the new one.
+    /// It was handed over: the pause is the longest that a member whose connection stayed waited for a command meanwhile.
     Handed { owned: Owned, at: Instant },
     /// Something that it needs was away between these: the pause is the longest time without an event around it.
     Disturbed { room: Uuid, from: Instant, to: Instant },
@@ -58,9 +56,9 @@ impl Fault {
             Self::Postgres => postgres(number, fleet, load).await,
             Self::Partition => partition(number, fleet, load).await,
         };
-        load.goes_on(&format!("round {number} of {self:?}")).await;
-        load.control.go_home();
-        sleep(CALM).await;
+        let when = format!("round {number} of {self:?}");
+        load.goes_on(&when).await;
+        load.go_home(&when).await;
         hits
     }
 }

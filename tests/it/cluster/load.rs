@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -60,6 +60,16 @@ impl Account {
     }
 }
 
+/// How long a command waited for its acknowledgement.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// When it was made.
+    pub(super) from: Instant,
+    pub(super) to: Instant,
+    /// Whether its author's connection was the same all the time.
+    pub(super) stayed: bool,
+}
+
 /// What clients share.
 pub(super) struct Control {
     pub(super) nodes: Vec<SocketAddr>,
@@ -69,9 +79,11 @@ pub(super) struct Control {
     goals: Mutex<Option<BTreeMap<Uuid, u64>>>,
     deadline: Mutex<Option<Instant>>,
     homecomings: AtomicU64,
+    /// How many clients have followed the last call home.
+    came_home: AtomicUsize,
     /// When each seq was seen first, by anybody.
     sightings: Mutex<BTreeMap<Uuid, BTreeMap<u64, Instant>>>,
-    latencies: Mutex<Vec<Duration>>,
+    waits: Mutex<BTreeMap<Uuid, Vec<Wait>>>,
     broken: Mutex<Vec<String>>,
     noted: Mutex<BTreeMap<String, u64>>,
     chance: AtomicU64,
@@ -85,8 +97,9 @@ impl Control {
             goals: Mutex::default(),
             deadline: Mutex::default(),
             homecomings: AtomicU64::new(0),
+            came_home: AtomicUsize::new(0),
             sightings: Mutex::default(),
-            latencies: Mutex::default(),
+            waits: Mutex::default(),
             broken: Mutex::default(),
             noted: Mutex::default(),
             chance: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
@@ -113,9 +126,9 @@ impl Control {
         self.homecomings.load(Ordering::Relaxed)
     }
 
-    /// Everybody goes to the node that they prefer.
-    pub(super) fn go_home(&self) {
-        self.homecomings.fetch_add(1, Ordering::Relaxed);
+    /// A client has followed the last call home.
+    pub(super) fn came_home(&self) {
+        self.came_home.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn saw(&self, room: Uuid, before: u64, now: u64) {
@@ -127,8 +140,8 @@ impl Control {
         }
     }
 
-    pub(super) fn acked(&self, after: Duration) {
-        self.latencies.lock().push(after);
+    pub(super) fn acked(&self, room: Uuid, wait: Wait) {
+        self.waits.lock().entry(room).or_default().push(wait);
     }
 
     /// A promise does not hold.
@@ -162,7 +175,7 @@ pub(super) struct Outcome {
     pub(super) clients: Vec<Client>,
     pub(super) callers: Vec<Caller>,
     pub(super) sightings: BTreeMap<Uuid, BTreeMap<u64, Instant>>,
-    pub(super) latencies: Vec<Duration>,
+    pub(super) waits: BTreeMap<Uuid, Vec<Wait>>,
     pub(super) broken: Vec<String>,
     pub(super) noted: BTreeMap<String, u64>,
     pub(super) took: Duration,
@@ -228,6 +241,22 @@ impl Load {
         goes_on
     }
 
+    /// Calls everybody to the node that they prefer, and waits until they are in their rooms there.
+    pub(super) async fn go_home(&self, when: &str) {
+        // Nobody is on the way any more: the last call was followed by all before this one.
+        self.control.came_home.store(0, Ordering::Relaxed);
+        self.control.homecomings.fetch_add(1, Ordering::Relaxed);
+        let home = async {
+            while self.control.came_home.load(Ordering::Relaxed) < self.working.len() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(SETTLE_LIMIT, home).await.is_err() {
+            let home = self.control.came_home.load(Ordering::Relaxed);
+            self.control.broken(&format!("after {when} nothing comes any more: {home} of {} clients are home", self.working.len()));
+        }
+    }
+
     /// Lets everybody finish.
     pub(super) async fn end(self, fleet: &Fleet) -> Outcome {
         let took = self.began.elapsed();
@@ -251,7 +280,7 @@ impl Load {
             clients,
             callers,
             sightings: std::mem::take(&mut self.control.sightings.lock()),
-            latencies: std::mem::take(&mut self.control.latencies.lock()),
+            waits: std::mem::take(&mut self.control.waits.lock()),
             broken: std::mem::take(&mut self.control.broken.lock()),
             noted: std::mem::take(&mut self.control.noted.lock()),
             took,
