@@ -12,6 +12,7 @@ mod faults;
 mod fleet;
 mod load;
 mod plan;
+mod rebalance;
 mod rest;
 mod seats;
 mod table;

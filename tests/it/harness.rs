@@ -23,6 +23,7 @@ mod backend;
 mod client;
 mod inside;
 mod postgres;
+mod private;
 mod redis;
 mod server;
 mod tests;

@@ -17,3 +17,4 @@ pub mod process;
 pub mod redis;
 pub mod sim;
 pub mod test_run;
+pub mod throwaway;

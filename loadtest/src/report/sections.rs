@@ -187,6 +187,7 @@ fn phases(out: &mut Markup, result: &RunResult) {
             counters.resumes,
             counters.resyncs,
             counters.closes,
+            counters.closed_slow,
         ];
         let mut row =
             vec![Cell::text(&phase.name), Cell::text(if phase.measured { "yes" } else { "" }), Cell::number(&figure(phase.seconds))];
@@ -210,6 +211,7 @@ fn phases(out: &mut Markup, result: &RunResult) {
         "resumes",
         "resyncs",
         "closes",
+        "for reading slowly",
         "sent",
         "received",
         "server CPU s",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use xtask::postgres::{BIN_VARIABLE, Instance, URL_VARIABLE};
 
 use super::TestDatabase;
+use super::private::Private;
 
 /// URL of the Postgres that all tests share (superuser, maintenance database).
 ///
@@ -16,17 +17,10 @@ pub(super) fn shared_url() -> String {
     })
 }
 
-/// A Postgres of the test's own: it may be killed, frozen and started again. Takes about a second to start; gone on drop.
-///
-/// Its address stays the same. Nothing here blocks the runtime.
-#[derive(Debug)]
-pub(crate) struct PrivatePostgres {
-    /// Away only while a blocking thread works on it.
-    instance: Option<Instance>,
-    url: String,
-}
+/// A Postgres of the test's own; takes about a second to start, keeps its data.
+pub(crate) type PrivatePostgres = Private<Instance>;
 
-impl PrivatePostgres {
+impl Private<Instance> {
     /// # Panics
     /// There is no Postgres; the text names the command that brings one. Or it does not start; the text has its log.
     pub(crate) async fn start() -> Self {
@@ -35,9 +29,7 @@ impl PrivatePostgres {
                 "this test starts a Postgres of its own, and {BIN_VARIABLE} is not set: run `cargo xtask test`, which finds or installs one"
             )
         });
-        let instance = blocking(move || Instance::start(&bin).unwrap()).await;
-        let url = instance.url("postgres");
-        Self { instance: Some(instance), url }
+        Self::of(move || Instance::start(&bin), |instance| instance.url("postgres")).await
     }
 
     /// A new database in it.
@@ -45,47 +37,9 @@ impl PrivatePostgres {
         TestDatabase::create_in(&self.url).await
     }
 
-    /// `kill -9` for all its processes at one moment.
-    pub(crate) async fn kill(&mut self) {
-        self.with(Instance::kill).await;
-    }
-
     /// An orderly stop; connections are cut.
     pub(crate) async fn stop(&mut self) {
         self.with(Instance::stop).await;
-    }
-
-    /// Up again on the same data and address after [`Self::kill`] or [`Self::stop`]; back when it accepts queries.
-    pub(crate) async fn restart(&mut self) {
-        self.with(Instance::restart).await;
-    }
-
-    /// SIGSTOP for all its processes: connections stay, nothing answers.
-    pub(crate) async fn freeze(&mut self) {
-        self.with(Instance::freeze).await;
-    }
-
-    /// It goes on after [`Self::freeze`].
-    pub(crate) async fn thaw(&mut self) {
-        self.with(Instance::thaw).await;
-    }
-
-    async fn with<E: std::fmt::Debug + Send + 'static>(&mut self, work: impl FnOnce(&mut Instance) -> Result<(), E> + Send + 'static) {
-        let mut instance = self.instance.take().expect("an earlier call on this Postgres was not awaited to its end");
-        let done = blocking(move || {
-            let result = work(&mut instance);
-            (instance, result)
-        });
-        let (instance, result) = done.await;
-        self.instance = Some(instance);
-        result.unwrap();
-    }
-}
-
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

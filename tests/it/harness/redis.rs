@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use xtask::redis::{Instance, PROGRAM_VARIABLE, URL_VARIABLE};
 
-use super::postgres::blocking;
+use super::private::Private;
 
 /// URL of the Redis that all tests share.
 ///
@@ -16,17 +16,10 @@ pub(crate) fn shared_redis_url() -> String {
     })
 }
 
-/// A Redis of the test's own: it may be killed, frozen, emptied and started again. Gone on drop.
-///
-/// Its address stays the same. Nothing here blocks the runtime.
-#[derive(Debug)]
-pub(crate) struct PrivateRedis {
-    /// Away only while a blocking thread works on it.
-    instance: Option<Instance>,
-    url: String,
-}
+/// A Redis of the test's own; restarted it is empty.
+pub(crate) type PrivateRedis = Private<Instance>;
 
-impl PrivateRedis {
+impl Private<Instance> {
     /// # Panics
     /// There is no Redis; the text names the command that brings one. Or it does not start; the text has its log.
     pub(crate) async fn start() -> Self {
@@ -35,9 +28,7 @@ impl PrivateRedis {
                 "this test starts a Redis of its own, and {PROGRAM_VARIABLE} is not set: run `cargo xtask test`, which finds or installs one"
             )
         });
-        let instance = blocking(move || Instance::start(&program).unwrap()).await;
-        let url = instance.url();
-        Self { instance: Some(instance), url }
+        Self::of(move || Instance::start(&program), Instance::url).await
     }
 
     /// `redis://…`
@@ -45,40 +36,9 @@ impl PrivateRedis {
         &self.url
     }
 
-    /// `kill -9`; it forgets everything.
-    pub(crate) async fn kill(&mut self) {
-        self.with(Instance::kill).await;
-    }
-
-    /// Up again, empty, at the same address after [`Self::kill`]; back when it answers.
-    pub(crate) async fn restart(&mut self) {
-        self.with(Instance::restart).await;
-    }
-
-    /// SIGSTOP: connections stay, nothing answers.
-    pub(crate) async fn freeze(&mut self) {
-        self.with(Instance::freeze).await;
-    }
-
-    /// It goes on after [`Self::freeze`].
-    pub(crate) async fn thaw(&mut self) {
-        self.with(Instance::thaw).await;
-    }
-
     /// Deletes everything in it.
     pub(crate) async fn flush(&mut self) {
         self.with(Instance::flush).await;
-    }
-
-    async fn with<E: std::fmt::Debug + Send + 'static>(&mut self, work: impl FnOnce(&mut Instance) -> Result<(), E> + Send + 'static) {
-        let mut instance = self.instance.take().expect("an earlier call on this Redis was not awaited to its end");
-        let done = blocking(move || {
-            let result = work(&mut instance);
-            (instance, result)
-        });
-        let (instance, result) = done.await;
-        self.instance = Some(instance);
-        result.unwrap();
     }
 }
 

@@ -206,23 +206,9 @@ impl Server {
         let ready_file = self.dir.path().join("ready.json");
         let _ = std::fs::remove_file(&ready_file);
         let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut command = Command::new(&self.launch.program);
-        command.args([self.launch.subcommand, "--ready-file"]).arg(&ready_file);
-        // Only what is set here, whatever the caller's environment or the working directory holds.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRIPSYNC")) {
-            command.env_remove(name);
-        }
-        command
-            .env(variable("http.listen"), format!("127.0.0.1:{}", self.ports.0))
-            .env(variable("metrics.listen"), format!("127.0.0.1:{}", self.ports.1))
-            .env(variable("data_dir"), self.data_dir())
-            .envs(self.launch.settings.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            // Of its own, so that Ctrl-C reaches the test only, and the guardian ends the server.
-            .process_group(0);
+        let mut command = self.command(self.launch.subcommand);
+        // A process group of its own, so that Ctrl-C reaches the test only, and the guardian ends the server.
+        command.arg("--ready-file").arg(&ready_file).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
         let child = command.spawn().map_err(|error| format!("cannot start {}: {error}", self.launch.program.display()))?;
         self.guardian.watch(child.id()).unwrap();
         let child = self.child.insert(child);
@@ -236,6 +222,24 @@ impl Server {
                 Err(format!("{reason}; the end of its log:\n{}", self.log_end()))
             }
         }
+    }
+
+    /// A subcommand of its program, with its settings.
+    pub(crate) fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(&self.launch.program);
+        // Only what is set here, whatever the caller's environment or the working directory holds.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRIPSYNC")) {
+            command.env_remove(name);
+        }
+        command
+            .arg(subcommand)
+            .env(variable("http.listen"), format!("127.0.0.1:{}", self.ports.0))
+            .env(variable("metrics.listen"), format!("127.0.0.1:{}", self.ports.1))
+            .env(variable("data_dir"), self.data_dir())
+            .envs(self.launch.settings.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null());
+        command
     }
 
     /// Kills and collects it if it runs.

@@ -1,25 +1,19 @@
 //! One running Postgres in a temporary directory.
 
-use std::fs::File;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use tempfile::TempDir;
 
 use super::account::{Account, private_dir};
-use crate::guardian::Guardian;
-use crate::ports::{free_port, random_u64};
-use crate::process::{Signal, children_of, has_ended, is_stopped, poll, send, wait_for};
+use crate::ports::random_u64;
+use crate::process::{Signal, children_of, has_ended, send};
+use crate::throwaway::{Harm, Throwaway, on_free_port};
 
 const USER: &str = "tripsync_test";
 /// Start includes crash recovery; far more than it takes, so that only a real fault meets it.
 const START_LIMIT: Duration = Duration::from_secs(90);
-const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// Another program may take a port between our look and Postgres' bind.
-const PORT_ATTEMPTS: usize = 5;
 
 /// Over the defaults. Durability is named although it is the default, because the tests stand on it.
 const SETTINGS: &[&str] = &[
@@ -39,17 +33,14 @@ const SETTINGS: &[&str] = &[
 
 /// A Postgres of our own. Dropping it stops it and removes its files; when this process dies first, its guardian does so.
 ///
-/// Its address stays the same over [`Instance::kill`], [`Instance::stop`] and [`Instance::restart`].
+/// Its address and what was committed stay whatever is done to it.
 #[derive(Debug)]
 pub struct Instance {
     bin: PathBuf,
     account: Option<Account>,
     port: u16,
     password: String,
-    running: Option<Child>,
-    // Dropped in this order: the guardian is told that we clean up ourselves before the directory goes.
-    guardian: Guardian,
-    dir: TempDir,
+    server: Throwaway,
 }
 
 impl Instance {
@@ -62,20 +53,14 @@ impl Instance {
     pub fn start(bin: &Path) -> anyhow::Result<Self> {
         let account = Account::choose()?;
         let dir = private_dir(account)?;
-        let guardian = Guardian::start(Signal::Quit, Some(dir.path()))?;
+        let server = Throwaway::new("Postgres", dir, Signal::Quit)?;
         let password = format!("{:016x}{:016x}", random_u64(), random_u64());
-        let mut instance = Self { bin: bin.to_owned(), account, port: 0, password, running: None, guardian, dir };
+        let mut instance = Self { bin: bin.to_owned(), account, port: 0, password, server };
         instance.init()?;
-        for attempt in 1.. {
-            instance.port = free_port()?;
-            match instance.restart() {
-                Ok(()) => break,
-                Err(error) if attempt == PORT_ATTEMPTS || !instance.log().contains("could not bind") => {
-                    return Err(error);
-                }
-                Err(_) => {}
-            }
-        }
+        on_free_port("could not bind", |port| {
+            instance.port = port;
+            instance.restart()
+        })?;
         Ok(instance)
     }
 
@@ -105,29 +90,7 @@ impl Instance {
     /// All that it has written to its log so far.
     #[must_use]
     pub fn log(&self) -> String {
-        let bytes = std::fs::read(self.log_file()).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// Starts it on its old data and port, after [`Instance::stop`] or [`Instance::kill`]; back when it accepts queries.
-    ///
-    /// # Errors
-    /// It runs already, or does not come up; the text has its log.
-    pub fn restart(&mut self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.running.is_none(), "this Postgres is running already");
-        // Left over by kill -9. Postgres finds out by itself unless its old number belongs to another process by now.
-        let _ = std::fs::remove_file(self.pid_file());
-        let mut command = self.command("postgres");
-        command.arg("-D").arg(self.data_dir()).args(["-p", &self.port.to_string()]);
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
-        let log = File::options().create(true).append(true).open(self.log_file())?;
-        // A process group of its own: Ctrl-C is for the test run, which then goes, and the guardian follows.
-        let child = command.stdout(log.try_clone()?).stderr(log).process_group(0).spawn().context("cannot start postgres")?;
-        self.guardian.watch(child.id())?;
-        self.running = Some(child);
-        self.wait_until_ready()
+        self.server.log()
     }
 
     /// Stops it in order: connections are cut, everything is written, the files are clean (Postgres' *fast* shutdown).
@@ -138,69 +101,27 @@ impl Instance {
         self.end_with(Signal::Int)
     }
 
-    /// `kill -9` for the server process and all its children at one moment: nobody gets to write another byte.
-    ///
-    /// # Errors
-    /// It is not running, or its processes cannot be signalled.
-    pub fn kill(&mut self) -> anyhow::Result<()> {
-        let mut pids = self.freeze_all()?;
-        send_to_living(Signal::Kill, &mut pids)?;
-        self.collect()?;
-        poll(STOP_LIMIT, || pids.iter().all(|pid| has_ended(*pid)).then_some(()))
-            .with_context(|| format!("some of the processes {pids:?} of Postgres still run after SIGKILL"))
-    }
-
-    /// Stops all its processes where they are (SIGSTOP): connections stay open and nothing answers.
-    ///
-    /// # Errors
-    /// It is not running, or its processes cannot be signalled.
-    pub fn freeze(&mut self) -> anyhow::Result<()> {
-        self.freeze_all().map(drop)
-    }
-
-    /// Lets it go on after [`Instance::freeze`].
-    ///
-    /// # Errors
-    /// It is not running, or its processes cannot be signalled.
-    pub fn thaw(&mut self) -> anyhow::Result<()> {
-        let main = self.pid()?;
-        let mut pids = children_of(main)?;
-        pids.push(main);
-        send_to_living(Signal::Cont, &mut pids)
-    }
-
     /// The server process first: it cannot start a further child then.
     fn freeze_all(&mut self) -> anyhow::Result<Vec<u32>> {
-        let main = self.pid()?;
+        let main = self.server.pid()?;
         send(Signal::Stop, &[main])?;
-        wait_until_stopped(&[main])?;
+        self.server.wait_until_stopped(&[main])?;
         let mut pids = children_of(main)?;
         send_to_living(Signal::Stop, &mut pids)?;
-        wait_until_stopped(&pids)?;
+        self.server.wait_until_stopped(&pids)?;
         pids.push(main);
         Ok(pids)
     }
 
-    fn pid(&self) -> anyhow::Result<u32> {
-        Ok(self.running.as_ref().context("this Postgres is not running")?.id())
-    }
-
     fn end_with(&mut self, signal: Signal) -> anyhow::Result<()> {
-        let main = self.pid()?;
+        let main = self.server.pid()?;
         self.thaw()?;
         send(signal, &[main])?;
-        self.collect()
-    }
-
-    fn collect(&mut self) -> anyhow::Result<()> {
-        let child = self.running.as_mut().context("this Postgres is not running")?;
-        wait_for(child, STOP_LIMIT)?.with_context(|| format!("Postgres still runs after {STOP_LIMIT:?}"))?;
-        self.running = None;
-        self.guardian.forget()
+        self.server.collect()
     }
 
     fn init(&self) -> anyhow::Result<()> {
-        let password_file = self.dir.path().join("password");
+        let password_file = self.server.dir().join("password");
         std::fs::write(&password_file, &self.password)?;
         // `password` rather than `scram-sha-256`: the client's 4,096 rounds take long in a build without optimisation.
         let output = self
@@ -220,36 +141,10 @@ impl Instance {
         Ok(())
     }
 
-    /// Postgres writes its state into the eighth line of its pid file; `pg_ctl` reads it there, too.
-    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        let pid = self.pid()?;
-        let pid_file = self.pid_file();
-        let child = self.running.as_mut().context("this Postgres is not running")?;
-        let outcome = poll(START_LIMIT, || {
-            if let Ok(Some(status)) = child.try_wait() {
-                let how = status.code().map_or_else(|| format!("by signal {:?}", status.signal()), |code| format!("with code {code}"));
-                return Some(Err(format!("Postgres ended {how} instead of starting")));
-            }
-            let text = std::fs::read_to_string(&pid_file).ok()?;
-            let lines: Vec<&str> = text.lines().map(str::trim).collect();
-            let ours = lines.first().and_then(|line| line.parse().ok()) == Some(pid);
-            (ours && lines.get(7) == Some(&"ready")).then_some(Ok(()))
-        });
-        match outcome {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => {
-                self.running = None;
-                self.guardian.forget()?;
-                anyhow::bail!("{error}; its log:\n{}", self.log())
-            }
-            None => anyhow::bail!("Postgres is not ready after {START_LIMIT:?}; its log:\n{}", self.log()),
-        }
-    }
-
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         // No settings of the caller's (PGDATA, PGOPTIONS …), messages in English, files where it may write.
-        command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").current_dir(self.server.dir()).stdin(Stdio::null());
         if let Some(account) = self.account {
             account.apply(&mut command);
         }
@@ -257,22 +152,50 @@ impl Instance {
     }
 
     fn data_dir(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.server.dir().join("data")
     }
 
     fn pid_file(&self) -> PathBuf {
         self.data_dir().join("postmaster.pid")
     }
-
-    fn log_file(&self) -> PathBuf {
-        self.dir.path().join("postgres.log")
-    }
 }
 
-/// The signal takes effect a little after it was sent; one that ended meanwhile does no more work either.
-fn wait_until_stopped(pids: &[u32]) -> anyhow::Result<()> {
-    let all = || pids.iter().all(|pid| is_stopped(*pid) || has_ended(*pid)).then_some(());
-    poll(STOP_LIMIT, all).with_context(|| format!("some of the processes {pids:?} of Postgres still run after SIGSTOP"))
+impl Harm for Instance {
+    /// On its old data.
+    fn restart(&mut self) -> anyhow::Result<()> {
+        let pid_file = self.pid_file();
+        // Left over by kill -9. Postgres finds out by itself unless its old number belongs to another process by now.
+        let _ = std::fs::remove_file(&pid_file);
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data_dir()).args(["-p", &self.port.to_string()]);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        // Postgres writes its state into the eighth line of its pid file; `pg_ctl` reads it there, too.
+        self.server.run(command, START_LIMIT, |pid| {
+            let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            lines.first().and_then(|line| line.parse().ok()) == Some(pid) && lines.get(7) == Some(&"ready")
+        })
+    }
+
+    fn kill(&mut self) -> anyhow::Result<()> {
+        let mut pids = self.freeze_all()?;
+        send_to_living(Signal::Kill, &mut pids)?;
+        self.server.collect()?;
+        self.server.wait_until_ended(&pids)
+    }
+
+    fn freeze(&mut self) -> anyhow::Result<()> {
+        self.freeze_all().map(drop)
+    }
+
+    fn thaw(&mut self) -> anyhow::Result<()> {
+        let main = self.server.pid()?;
+        let mut pids = children_of(main)?;
+        pids.push(main);
+        send_to_living(Signal::Cont, &mut pids)
+    }
 }
 
 /// A connection that is being closed ends its process at any moment: whoever is gone is taken out, the others get the signal.
@@ -290,8 +213,8 @@ fn send_to_living(signal: Signal, pids: &mut Vec<u32>) -> anyhow::Result<()> {
 impl Drop for Instance {
     fn drop(&mut self) {
         // Its data goes with it, so the immediate shutdown is good enough; whoever does not follow is killed.
-        if self.running.is_some() && self.end_with(Signal::Quit).is_err() && self.kill().is_err() {
-            eprintln!("cannot stop the throwaway Postgres in {}", self.dir.path().display());
+        if self.server.is_running() && self.end_with(Signal::Quit).is_err() && self.kill().is_err() {
+            eprintln!("cannot stop the throwaway Postgres in {}", self.server.dir().display());
         }
     }
 }
