@@ -28,6 +28,7 @@ use crate::frame::Frame;
 use crate::ports::Notifier;
 use crate::room::RoomMsg;
 use crate::room::message::Own;
+use balance::Loads;
 use desk::Desk;
 use outgoing::Outgoing;
 use parking_lot::Mutex;
@@ -79,8 +80,7 @@ pub(crate) struct Cluster {
     desks: Mutex<Desks>,
     /// When each node was heard of last, as long as there are relays or desks for it.
     heard: Mutex<BTreeMap<NodeId, Instant>>,
-    /// While rooms are about to be shared out: what the nodes said that they have.
-    loads: Mutex<Option<BTreeMap<NodeId, u64>>>,
+    loads: Mutex<Loads>,
 }
 
 #[derive(Default)]
@@ -203,14 +203,16 @@ impl Cluster {
                     tracing::warn!("the lease could not be renewed in time");
                 }
             }
+            // How many are alive is not known while the store does not answer.
+            let mut known = 0;
             if let Ok(Ok(nodes)) = timeout(self.config.renew_every, self.leases.nodes()).await {
                 self.tenure.saw(nodes.into_iter().collect());
                 let alive = self.tenure.nodes();
                 self.end_relays(|owner| !alive.contains(&owner));
+                known = alive.len();
             }
-            let standing = self.standing();
-            metrics::gauge!("tripsync_lease_held").set(if standing.holds_lease { 1.0 } else { 0.0 });
-            metrics::gauge!("tripsync_cluster_nodes").set(f64::from(u32::try_from(standing.nodes).unwrap_or(u32::MAX)));
+            metrics::gauge!("tripsync_lease_held").set(if self.tenure.holds() { 1.0 } else { 0.0 });
+            metrics::gauge!("tripsync_cluster_nodes").set(f64::from(u32::try_from(known).unwrap_or(u32::MAX)));
         }
     }
 
@@ -276,8 +278,8 @@ impl Cluster {
             }
             Word::Up { relay, room, n, up } => self.at_desk(engine, (from, relay, room), n, *up),
             Word::Alive => {}
-            Word::Rebalance => self.rebalance(engine, None),
-            Word::Load { rooms } => self.rebalance(engine, Some((from, rooms))),
+            Word::Rebalance => self.rebalance(engine),
+            Word::Load { rooms } => self.heard_load(from, rooms),
             Word::Take { room } => self.take_over(engine, room),
             Word::Notice { user, frame } => engine.notifier_here().notice(user, &Frame::new(frame)),
         }

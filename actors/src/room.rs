@@ -302,7 +302,8 @@ impl<K: RoomKind> Room<K> {
                 tracing::warn!(room.id = %self.id, "the last snapshot was not kept; the next start replays more events");
             }
         }
-        match (&self.shared.cluster, self.heir) {
+        // Where most of its members are, unless somebody else was named: they find it there, already opened.
+        match (&self.shared.cluster, self.heir.or_else(|| self.members.busiest_node())) {
             (Some(cluster), Some(heir)) => cluster.pass(self.id, heir).await,
             (Some(cluster), None) => cluster.release(self.id).await,
             (None, _) => {}

@@ -1,8 +1,8 @@
 //! Moving rooms on purpose: every node passes on what it owns beyond its share.
 //!
 //! Whoever asks tells every node ([`Word::Rebalance`]); each says how many rooms it has, listens for a moment to what the others say, and works out
-//! from the same numbers what it passes on and to whom. A node that was not heard takes part in nothing. Numbers that change meanwhile
-//! make the shares a little unequal, no more.
+//! from the same numbers what it passes on and to whom. A node that was not heard in time takes part in nothing. Numbers that change
+//! meanwhile, or come late, make the shares a little unequal, no more.
 
 use super::wire::{Batch, Word};
 use super::{Claimed, Cluster};
@@ -11,10 +11,20 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tripsync_domain::{NodeId, RoomId};
 
 /// How long the others are listened to.
 const LISTENS_FOR: Duration = Duration::from_millis(500);
+
+/// What is known while rooms are about to be shared out.
+#[derive(Default)]
+pub(super) struct Loads {
+    /// Whether that has begun here.
+    under_way: bool,
+    /// What each node said that it has, and when; it may be heard before this node is asked.
+    heard: BTreeMap<NodeId, (u64, Instant)>,
+}
 
 /// What to send to all nodes, as `from`, so that they share the rooms out evenly.
 #[must_use]
@@ -25,23 +35,30 @@ pub fn rebalance_request(from: NodeId) -> Bytes {
 }
 
 impl Cluster {
-    /// Somebody asks to share out evenly, or another node says what it has because of that.
-    pub(super) fn rebalance(self: &Arc<Self>, engine: &Engine, heard: Option<(NodeId, u64)>) {
-        let mut loads = self.loads.lock();
-        let is_new = loads.is_none();
-        loads.get_or_insert_with(BTreeMap::new).extend(heard);
-        drop(loads);
-        if is_new {
+    /// Somebody asks to share out evenly.
+    pub(super) fn rebalance(self: &Arc<Self>, engine: &Engine) {
+        let was_under_way = std::mem::replace(&mut self.loads.lock().under_way, true);
+        if !was_under_way {
             let (cluster, engine) = (Arc::clone(self), engine.clone());
             tokio::spawn(async move { cluster.share_out(&engine).await });
         }
+    }
+
+    /// Another node says how many rooms it has, because rooms are to be shared out.
+    pub(super) fn heard_load(&self, from: NodeId, rooms: u64) {
+        let mut loads = self.loads.lock();
+        // A few at most: only nodes that hold the cluster's secret are heard.
+        loads.heard.retain(|_, (_, at)| at.elapsed() <= LISTENS_FOR * 2);
+        loads.heard.insert(from, (rooms, Instant::now()));
     }
 
     async fn share_out(&self, engine: &Engine) {
         let rooms = engine.own_rooms();
         self.out.send_all(&Word::Load { rooms: rooms.len() as u64 }.encode());
         tokio::time::sleep(LISTENS_FOR).await;
-        let mut loads = self.loads.lock().take().unwrap_or_default();
+        let Loads { heard, .. } = std::mem::take(&mut *self.loads.lock());
+        let recent = heard.into_iter().filter(|(_, (_, at))| at.elapsed() <= LISTENS_FOR * 2);
+        let mut loads: BTreeMap<_, _> = recent.map(|(node, (rooms, _))| (node, rooms)).collect();
         loads.insert(self.node, rooms.len() as u64);
         let mut rooms = rooms.into_iter();
         for (to, count) in moves(&loads, self.node) {
@@ -71,7 +88,9 @@ impl Cluster {
             if matches!(cluster.claim(room).await, Ok(Claimed::Ours))
                 && let Err(refused) = engine.room_here(room).await
             {
-                tracing::info!(room.id = %room, error = %refused, "a room that was passed on is not opened yet");
+                tracing::info!(room.id = %room, error = %refused, "a room that was passed on cannot be opened here");
+                // This node may be about to leave, too.
+                cluster.release(room).await;
             }
         });
     }

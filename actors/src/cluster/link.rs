@@ -68,6 +68,11 @@ impl RelayLink {
         }
     }
 
+    /// The relay's node.
+    pub(crate) const fn to(&self) -> NodeId {
+        self.to
+    }
+
     /// How many messages were sent.
     pub(crate) fn sent(&self) -> u64 {
         self.state.lock().sent

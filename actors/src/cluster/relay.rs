@@ -160,7 +160,10 @@ impl Relay {
             }
             RoomMsg::Own(Own::Down { n, down }) => self.hear(n, &down),
             RoomMsg::Own(Own::Beat) => self.beat(),
-            RoomMsg::Own(Own::OwnerGone) => self.end("the owner's lease has ended", None),
+            RoomMsg::Own(Own::OwnerGone) => {
+                metrics::counter!("tripsync_relays_broken_total", "by" => "owner_gone").increment(1);
+                self.end("the owner is gone or silent", None);
+            }
             RoomMsg::Own(Own::Drain) => self.end("this node goes away", None),
             RoomMsg::Own(_) => {}
         }

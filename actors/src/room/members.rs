@@ -6,11 +6,12 @@ use crate::ports::{Sent, SessionSink};
 use crate::room::log::Recent;
 use crate::room::message::{Cursor, Link, SessionInfo};
 use bytes::Bytes;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tripsync_domain::presence::PresenceState;
 use tripsync_domain::protocol::{Position, ServerFrame, encode_bare, encode_events};
-use tripsync_domain::{Audience, Epoch, ErrorCode, Role, RoomId, Seq, SessionId, UserCard, UserId};
+use tripsync_domain::{Audience, Epoch, ErrorCode, NodeId, Role, RoomId, Seq, SessionId, UserCard, UserId};
 
 /// Records and bytes in one `events` frame; more are split over several.
 const FRAME_RECORDS_MAX: usize = 256;
@@ -284,6 +285,12 @@ impl Members {
     }
 
     /// Says the same to every relay, encoded once.
+    /// The other node with most sessions in the room; the lower name of two that have as many.
+    pub(crate) fn busiest_node(&self) -> Option<NodeId> {
+        let most = self.relays.iter().max_by_key(|(relay, sessions)| (*sessions, Reverse(relay.to())));
+        most.map(|(relay, _)| relay.to())
+    }
+
     fn tell_relays(&self, kind: &'static str, what: impl FnOnce() -> Bytes) {
         if !self.relays.is_empty() {
             let what = what();

@@ -73,7 +73,7 @@ pub(crate) enum Own {
     Doubt,
     /// What came of making sure.
     Proved(Proof),
-    /// A reload found that another node owns the room now.
+    /// A reload found that another node owns the room now, or left it to others.
     Lost,
     /// For a relay: a numbered word of the owner's desk.
     Down { n: u64, down: Bytes },

@@ -197,9 +197,9 @@ impl<K: RoomKind> Room<K> {
         }
     }
 
-    /// Another node owns the room: nothing that is decided here and not durable will ever be. Whoever waits is sent there.
+    /// Another node owns the room, or is to: nothing that is decided here and not durable will ever be. Whoever waits is sent there.
     pub(super) fn lose(&mut self) {
-        tracing::info!(room.id = %self.id, epoch = %self.log.epoch, "another node owns the room now");
+        tracing::info!(room.id = %self.id, epoch = %self.log.epoch, "the room is left to another node");
         metrics::counter!("tripsync_rooms_lost_total").increment(1);
         self.go();
         for (_, output) in self.gate.take() {

@@ -15,11 +15,14 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tripsync_domain::{Epoch, RoomId, RoomKind, Seq};
 
 /// Between attempts to read the journal: doubles from the first to the last of these.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(2);
+/// A node that cannot read the journal for this long gives the room up if there are others, who may be able to.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl<K: RoomKind> Room<K> {
     /// Gives up the working state and starts to read it back.
@@ -32,7 +35,7 @@ impl<K: RoomKind> Room<K> {
         }
         let (shared, myself, room, epoch) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
         tokio::spawn(async move {
-            let mut wait = RETRY_FIRST;
+            let (mut wait, began) = (RETRY_FIRST, Instant::now());
             let loaded = loop {
                 if is_lost(&shared, room, epoch).await {
                     let _ = myself.cast(RoomMsg::Own(Own::Lost));
@@ -43,6 +46,13 @@ impl<K: RoomKind> Room<K> {
                     Err(error @ crate::ports::JournalError::Broken(_)) => break Err(error),
                     Err(error) => {
                         tracing::warn!(room.id = %room, error = %crate::error_chain(&error), "the room cannot reload yet");
+                        if let Some(cluster) = shared.cluster.as_ref().filter(|cluster| cluster.standing().nodes > 1)
+                            && began.elapsed() >= PATIENCE
+                        {
+                            cluster.release(room).await;
+                            let _ = myself.cast(RoomMsg::Own(Own::Lost));
+                            return;
+                        }
                         tokio::time::sleep(wait).await;
                         wait = (wait * 2).min(RETRY_LAST);
                     }

@@ -104,7 +104,8 @@ pub(crate) struct Place {
     pub(crate) presence: Option<Box<PresenceState>>,
     /// Whether the session was in the room before: a failure to come back is a `left`, not an `error`.
     pub(crate) returning: bool,
-    /// How often the room was lost lately, and when last; joining again takes longer each time.
+    /// How often the room was lost soon after it was entered; joining again takes longer each time.
     pub(crate) losses: u32,
-    pub(crate) lost_at: Option<Instant>,
+    /// When it was entered last.
+    pub(crate) entered_at: Option<Instant>,
 }

@@ -17,8 +17,9 @@ use tripsync_domain::{CommandNumber, ErrorCode, Rejection, RoomId, Seq, UserId};
 
 /// How often a session that was in a room asks for it again before it gives up.
 const RETURN_ATTEMPTS: u32 = 6;
-/// A room that was not lost for this long is forgiven earlier losses.
-const CALM: Duration = Duration::from_secs(30);
+/// A room that stayed for this long is forgiven earlier losses: it moved, or its owner died, which is no reason to wait. One that fails
+/// again and again is sent to rest by its registry.
+const CALM: Duration = Duration::from_secs(1);
 
 /// How the way of the first waiting command went on.
 enum Next {
@@ -61,7 +62,7 @@ impl Session {
             presence: None,
             returning: false,
             losses: 0,
-            lost_at: None,
+            entered_at: None,
         });
         Ok(())
     }
@@ -176,6 +177,7 @@ impl Session {
             return self.come_back(index);
         }
         place.address = Some(address);
+        place.entered_at = Some(Instant::now());
         place.returning = true;
         self.pump(index);
         self.tell_presence(Instant::now());
@@ -209,12 +211,11 @@ impl Session {
     fn come_back(&mut self, index: usize) {
         let now = Instant::now();
         let place = &mut self.places[index];
-        if place.lost_at.is_none_or(|at| now - at > CALM) {
+        if place.entered_at.take().is_none_or(|at| now - at >= CALM) {
             place.losses = 0;
         }
         let delay = if place.losses == 0 { Duration::ZERO } else { Duration::from_millis(50) * 2_u32.pow(place.losses.min(7)) };
         place.losses += 1;
-        place.lost_at = Some(now);
         place.address = None;
         place.since = place.cursor.get().or(place.since);
         place.cursor = Arc::default();
