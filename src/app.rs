@@ -205,9 +205,14 @@ impl Running {
         let _ = self.shutdown.force.run_until_cancelled(delay).await;
         self.closing.cancel();
         app.live.drain();
-        self.accepting.wait().await;
-        app.tasks.close();
         let limit = app.config.http.drain_timeout;
+        tokio::select! {
+            () = self.accepting.wait() => {}
+            // A background task's query hangs; it is cut off with the rest.
+            () = tokio::time::sleep(limit) => tracing::warn!("background tasks do not end"),
+            () = self.shutdown.force.cancelled() => {}
+        }
+        app.tasks.close();
         tokio::select! {
             () = app.tasks.wait() => {}
             () = tokio::time::sleep(limit) => {

@@ -36,7 +36,7 @@ use ractor::ActorRef;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tenure::Tenure;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tripsync_domain::{ErrorCode, NodeId, Rejection, RoomId, UserId};
 use uuid::Uuid;
@@ -44,6 +44,9 @@ use wire::{RelayId, Up, Word};
 
 /// Relays whose desks have ended and whose late words are passed over.
 const ENDED_MAX: usize = 4_096;
+
+/// Rooms that ask at once whose they are, or are taken over, when all of them must: few enough that others find the database free.
+const TURNS: usize = 6;
 
 /// What a node needs to be one of several.
 #[derive(Clone)]
@@ -81,6 +84,10 @@ pub(crate) struct Cluster {
     /// When each node was heard of last, as long as there are relays or desks for it.
     heard: Mutex<BTreeMap<NodeId, Instant>>,
     loads: Mutex<Loads>,
+    /// Held while the lease is renewed or ended.
+    renewing: tokio::sync::Mutex<()>,
+    /// See [`Self::turn`].
+    turns: Semaphore,
 }
 
 #[derive(Default)]
@@ -111,6 +118,8 @@ impl Cluster {
             desks: Mutex::default(),
             heard: Mutex::default(),
             loads: Mutex::default(),
+            renewing: tokio::sync::Mutex::default(),
+            turns: Semaphore::new(TURNS),
         })
     }
 
@@ -140,6 +149,12 @@ impl Cluster {
         }
     }
 
+    /// A turn for what all rooms may want at the same moment.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.turns.acquire().await.ok()
+    }
+
     /// Gives a room up, so that others need not wait for the end of the lease.
     pub(crate) async fn release(&self, room: RoomId) {
         if !matches!(timeout(self.config.lease_ttl, self.leases.release(room, self.node)).await, Ok(Ok(()))) {
@@ -147,8 +162,10 @@ impl Cluster {
         }
     }
 
-    /// Ends the lease.
-    pub(crate) async fn resign(&self) {
+    /// Ends the lease, for good: it is relied on no more, and no renewal that is on its way brings it back.
+    pub(crate) async fn leave(&self) {
+        self.tenure.end();
+        let _renewing = self.renewing.lock().await;
         if !matches!(timeout(self.config.lease_ttl, self.leases.resign(self.node)).await, Ok(Ok(()))) {
             tracing::warn!("the lease could not be ended; it runs out");
         }
@@ -177,11 +194,18 @@ impl Cluster {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_renewed = false;
         let mut was_answered = true;
+        let mut held = false;
         loop {
             ticks.tick().await;
             let Some(engine) = engine.upgrade().filter(|engine| !engine.is_drained()) else { return };
+            let renewing = self.renewing.lock().await;
+            if self.tenure.has_ended() {
+                return;
+            }
             let sent = Instant::now();
-            match timeout(self.config.lease_ttl, self.leases.renew(self.node, self.config.lease_ttl)).await {
+            let renewed = timeout(self.config.lease_ttl, self.leases.renew(self.node, self.config.lease_ttl)).await;
+            drop(renewing);
+            match renewed {
                 Ok(Ok(unbroken)) => {
                     // One whose answer was lost may have been the one that found the lease ended.
                     let unbroken = unbroken && was_answered;
@@ -203,6 +227,12 @@ impl Cluster {
                     tracing::warn!("the lease could not be renewed in time");
                 }
             }
+            let holds = self.tenure.holds();
+            if held && !holds {
+                // Members who only watch would never hear that another node owns their room by now.
+                engine.tell_all(|| Own::Lapsed);
+            }
+            held = holds;
             // How many are alive is not known while the store does not answer.
             let mut known = 0;
             if let Ok(Ok(nodes)) = timeout(self.config.renew_every, self.leases.nodes()).await {
@@ -211,7 +241,7 @@ impl Cluster {
                 self.end_relays(|owner| !alive.contains(&owner));
                 known = alive.len();
             }
-            metrics::gauge!("tripsync_lease_held").set(if self.tenure.holds() { 1.0 } else { 0.0 });
+            metrics::gauge!("tripsync_lease_held").set(if holds { 1.0 } else { 0.0 });
             metrics::gauge!("tripsync_cluster_nodes").set(f64::from(u32::try_from(known).unwrap_or(u32::MAX)));
         }
     }

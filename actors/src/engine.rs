@@ -171,6 +171,17 @@ impl Engine {
         self.shared.registry.own_rooms()
     }
 
+    /// A room is not where its relay here leads to.
+    pub(crate) fn end_relay(&self, room: RoomId) {
+        // A room passes over it.
+        self.shared.registry.tell(room, Own::OwnerGone);
+    }
+
+    /// Whether rooms are not started here any more.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.shared.registry.is_draining()
+    }
+
     /// Hands a room over to another node.
     pub(crate) fn pass_on(&self, room: RoomId, to: NodeId) {
         self.shared.registry.tell(room, Own::PassOn(to));
@@ -298,7 +309,10 @@ impl Engine {
             if tried > 0 {
                 tokio::time::sleep(MOVES_TAKE * (tried - 1)).await;
             }
-            let address = self.room(room).await?;
+            let address = match self.room(room).await {
+                Err(refused) if self.has_moved(&refused) => continue,
+                found => found?,
+            };
             if kind.is_some_and(|kind| kind != address.kind()) {
                 return Err(Rejection::not_found("there is no such room"));
             }
@@ -348,7 +362,10 @@ impl Engine {
             if tried > 0 {
                 tokio::time::sleep(MOVES_TAKE * (tried - 1)).await;
             }
-            let address = self.room(room).await?;
+            let address = match self.room(room).await {
+                Err(refused) if self.has_moved(&refused) => continue,
+                found => found?,
+            };
             let permit = address.admit()?;
             let (reply, answer) = oneshot::channel();
             if address.tell(RoomMsg::Read(Read { who: who.clone(), reply, permit })).is_err() {
@@ -400,7 +417,7 @@ impl Engine {
     pub async fn drain(&self, limit: Duration) -> bool {
         let done = self.shared.registry.drain(limit).await;
         if let Some(cluster) = &self.shared.cluster {
-            cluster.resign().await;
+            cluster.leave().await;
         }
         self.supervisor.stop(None);
         done

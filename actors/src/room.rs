@@ -40,7 +40,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tripsync_domain::{ErrorCode, NodeId, Rejection, Role, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
+use tripsync_domain::{Epoch, ErrorCode, NodeId, Rejection, Role, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
 
 /// How long a room that stops waits for its last snapshot; without it the next start replays more events, nothing is lost.
 const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -135,7 +135,8 @@ impl<K: RoomKind> Actor for RoomActor<K> {
 
     async fn pre_start(&self, myself: ActorRef<RoomMsg>, Start { room, shared, asked }: Start) -> Result<Box<Room<K>>, ActorProcessingErr> {
         let doubt = Doubt::new(asked);
-        let loaded = load::<K>(&*shared.journal, room, shared.node, &shared.config).await.map_err(StartError::Journal)?;
+        let loaded =
+            load::<K>(&*shared.journal, room, shared.node, &shared.config, &mut Epoch::default()).await.map_err(StartError::Journal)?;
         let Loaded { log, snapshot } = loaded.ok_or(StartError::NoSuchRoom)?;
         metrics::gauge!("tripsync_rooms").increment(1);
         tracing::debug!(room.id = %room, epoch = %log.epoch, seq = %log.decided(), "room restored");
@@ -252,7 +253,7 @@ impl<K: RoomKind> Room<K> {
     }
 
     fn is_settled(&self) -> bool {
-        self.log.is_settled() && self.gate.is_empty() && self.clients.is_settled() && self.doubt.is_settled()
+        self.log.is_settled() && self.gate.is_empty() && self.clients.is_settled() && self.doubt.is_quiet()
     }
 
     fn is_idle(&self) -> bool {

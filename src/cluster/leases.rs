@@ -85,7 +85,8 @@ impl Leases for RedisLeases {
             if lost.contains(&(index + 1)) { entries.left(node, room) } else { entries.entered(node, room, now) }
         }
         let same = entries.renewed_over(node, nth);
-        Ok(lived && same)
+        // A room that is not entered any more may be another node's: all make sure.
+        Ok(lived && same && lost.is_empty())
     }
 
     async fn resign(&self, node: NodeId) -> Result<(), LeaseError> {

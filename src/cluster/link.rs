@@ -112,11 +112,14 @@ impl Link {
     }
 }
 
-/// RESP3 for pushes; no waiting for more to send (Nagle).
+/// RESP3 for pushes; no waiting for more to send (Nagle). What waits in a connection that is given up is thrown away (a linger time of
+/// zero): a release that Redis got later would undo a claim over the next connection.
 fn client(url: &str) -> RedisResult<Client> {
     let info = url.into_connection_info()?;
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    Client::open(info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+    Client::open(
+        info.set_redis_settings(settings).set_tcp_settings(TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO)),
+    )
 }
 
 async fn keep(state: Arc<State>, client: Client, purpose: Purpose) {

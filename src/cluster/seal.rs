@@ -4,8 +4,8 @@
 //! the body, with a key that derives from `cluster.secret`. So nobody without the secret can say anything, and nobody can carry a message
 //! to another node or another cluster. Bodies are not hidden: use `rediss://` or a private network for that.
 //!
-//! An old message that is sent again verifies. The receiver finds it by the number that every message of a relay has, and drops it as it
-//! drops one that the network doubled.
+//! An old message that is sent again verifies. The receiver finds it by the number that every message of a relay has, as long as it remembers
+//! the relay, and drops it as it drops one that the network doubled.
 
 use crate::auth::keys::Master;
 use crate::config::Secret;

@@ -7,7 +7,7 @@ use tripsync_domain::Timestamp;
 /// What a key says about a request that comes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// It is the first: run it, then [`finish`] or [`forget`].
+    /// It is the first: run it, then [`finish`] or [`forget`] with the same `locked_until`, which tells this claim from a later one.
     First,
     /// The first one is still running.
     Running,
@@ -62,16 +62,17 @@ pub async fn claim(
     Ok(claim)
 }
 
-/// Keeps the answer.
+/// Keeps the answer, unless the claim ended meanwhile and another request has the key.
 ///
 /// # Errors
 /// As for any statement.
-pub async fn finish(db: &Db, id: &[u8; 32], status: u16, answer: &[u8]) -> Result<(), StoreError> {
+pub async fn finish(db: &Db, id: &[u8; 32], locked_until: Timestamp, status: u16, answer: &[u8]) -> Result<(), StoreError> {
     db_write!(db, |pool| {
-        sqlx::query("UPDATE idempotency SET status = $1, answer = $2 WHERE id = $3")
+        sqlx::query("UPDATE idempotency SET status = $1, answer = $2 WHERE id = $3 AND locked_until = $4")
             .bind(i64::from(status))
             .bind(answer)
             .bind(&id[..])
+            .bind(locked_until.as_ms())
             .execute(pool)
             .await
             .map(|_| ())
@@ -79,13 +80,18 @@ pub async fn finish(db: &Db, id: &[u8; 32], status: u16, answer: &[u8]) -> Resul
     Ok(())
 }
 
-/// Gives the key free: the request failed in a way that trying again may mend.
+/// Gives the key free, unless another request has it by now: the request failed in a way that trying again may mend.
 ///
 /// # Errors
 /// As for any statement.
-pub async fn forget(db: &Db, id: &[u8; 32]) -> Result<(), StoreError> {
+pub async fn forget(db: &Db, id: &[u8; 32], locked_until: Timestamp) -> Result<(), StoreError> {
     db_write!(db, |pool| {
-        sqlx::query("DELETE FROM idempotency WHERE id = $1 AND status IS NULL").bind(&id[..]).execute(pool).await.map(|_| ())
+        sqlx::query("DELETE FROM idempotency WHERE id = $1 AND status IS NULL AND locked_until = $2")
+            .bind(&id[..])
+            .bind(locked_until.as_ms())
+            .execute(pool)
+            .await
+            .map(|_| ())
     })?;
     Ok(())
 }

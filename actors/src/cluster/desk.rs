@@ -183,18 +183,19 @@ impl Desk {
             self.refuse(call, &from, id, Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number"));
             return Ok(());
         };
-        let ready = address.parse(&cmd).and_then(|(command, needs)| Ok((command, needs, address.admit()?)));
-        let (command, needs, permit) = match ready {
-            Ok(ready) => ready,
+        let admitted = address.parse(&cmd).and_then(|(command, needs)| {
+            // The relay takes an answer to mean that this is ours now; a refusal gives it back.
+            let reservation = needs.quota.zip(reservation).map(|(quota, id)| Reservation { id, room: self.room, user, quota });
+            let kept = reservation.map(|reservation| Reserved::new(Arc::clone(self.engine.journal()), reservation));
+            Ok((command, kept, address.admit()?))
+        });
+        let (command, kept, permit) = match admitted {
+            Ok(admitted) => admitted,
             Err(rejection) => {
                 self.refuse(call, &from, id, rejection);
                 return Ok(());
             }
         };
-        let kept = needs
-            .quota
-            .zip(reservation)
-            .map(|(quota, id)| Reserved::new(Arc::clone(self.engine.journal()), Reservation { id, room: self.room, user, quota }));
         let (from, receipt) = match from {
             Sender::Session(session) => {
                 let receipt = Receipt { link: Arc::clone(&self.link), call };

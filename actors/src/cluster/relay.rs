@@ -64,7 +64,7 @@ pub(crate) struct Relay {
 
 /// Something that the owner has not answered.
 enum Call {
-    Session { session: SessionId, sink: Arc<dyn SessionSink>, _held: Held },
+    Session { session: SessionId, sink: Arc<dyn SessionSink>, held: Held },
     Caller { reply: oneshot::Sender<Result<Outcome, Rejection>>, numbered: bool, held: Held },
     Read(Read),
 }
@@ -188,7 +188,7 @@ impl Relay {
         let reservation = ready.kept.as_ref().map(Reserved::id);
         let held = Held { _permits: permits, kept: ready.kept };
         let (sender, waits) = match from {
-            From::Session { id: session, sink } => (Sender::Session(session), Call::Session { session, sink, _held: held }),
+            From::Session { id: session, sink } => (Sender::Session(session), Call::Session { session, sink, held }),
             From::Caller { author, reply } => (Sender::Caller(author), Call::Caller { reply, numbered: id.is_some(), held }),
         };
         self.calls.insert(call, waits);
@@ -275,6 +275,7 @@ impl Relay {
                 {
                     self.joinings.remove(&session);
                     link.end();
+                    self.up(Up::Leave { session, dropped: false });
                 }
             }
             Down::Settled { call } => self.settled(call),
@@ -302,7 +303,7 @@ impl Relay {
     }
 
     fn settled(&mut self, call: u64) {
-        if let Some(Call::Session { _held: mut held, .. }) = self.calls.remove(&call)
+        if let Some(Call::Session { mut held, .. }) = self.calls.remove(&call)
             && let Some(kept) = held.kept.as_mut()
         {
             kept.settled();
@@ -331,10 +332,19 @@ impl Relay {
 
     fn missed(&mut self) {
         metrics::counter!("tripsync_relays_broken_total", "by" => "relay").increment(1);
+        for call in self.calls.values_mut() {
+            // The owner is there and may be about to store it; what it refuses it gives back itself.
+            if let Call::Session { held: Held { kept: Some(kept), .. }, .. } | Call::Caller { held: Held { kept: Some(kept), .. }, .. } =
+                call
+            {
+                kept.settled();
+            }
+        }
         self.end("a message is missing", None);
     }
 
-    /// Ends: sessions look for the room again, callers are told what is known.
+    /// Ends: sessions look for the room again, unless it cannot be had for another reason than that it is elsewhere; callers are told what is
+    /// known.
     fn end(&mut self, why: &'static str, rejection: Option<Rejection>) {
         tracing::debug!(room.id = %self.room, owner = %self.owner, why, "a relay ends");
         self.gone = true;
@@ -357,6 +367,9 @@ impl Relay {
                     let _ = read.reply.send(Err(rejection.clone().unwrap_or_else(moved)));
                 }
             }
+        }
+        if let Some(rejection) = rejection.filter(|rejection| rejection.code != ErrorCode::Retry) {
+            self.members.refuse_all(&rejection);
         }
         // Dropped, their links say that the room is lost.
         self.members = Members::new(self.room);

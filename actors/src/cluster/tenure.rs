@@ -20,6 +20,8 @@ struct State {
     holds_until: Option<Instant>,
     /// When the present lease began: what was proved to be ours before that may be another's since.
     since: Option<Instant>,
+    /// This node goes: it relies on nothing any more.
+    ended: bool,
     /// Nodes whose leases lived when that was asked last.
     alive: BTreeSet<NodeId>,
 }
@@ -28,10 +30,24 @@ impl Tenure {
     /// A renewal that was sent at `sent` succeeded; `unbroken` is what the store said.
     pub(crate) fn renewed(&self, sent: Instant, unbroken: bool, config: &ClusterConfig) {
         let mut state = self.0.lock();
+        if state.ended {
+            return;
+        }
         if !unbroken || state.since.is_none() {
             state.since = Some(Instant::now());
         }
         state.holds_until = Some(sent + config.lease_ttl.saturating_sub(config.lease_margin));
+    }
+
+    /// The lease is given up.
+    pub(crate) fn end(&self) {
+        let mut state = self.0.lock();
+        (state.ended, state.holds_until) = (true, None);
+    }
+
+    /// Whether [`Self::end`] was called.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.lock().ended
     }
 
     /// Whether the lease can be relied on now, so that nobody else owns what was proved to be ours at `proved`.

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tripsync_domain::protocol::EventRecord;
-use tripsync_domain::{EventMeta, NodeId, RoomId, RoomKind, Seq, Timestamp};
+use tripsync_domain::{Epoch, EventMeta, NodeId, RoomId, RoomKind, Seq, Timestamp};
 
 /// The version of the state encoding that this program writes. A snapshot of another version is ignored and replayed instead.
 pub(crate) const SNAPSHOT_VERSION: u16 = 1;
@@ -29,16 +29,18 @@ pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, JournalError>
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
 }
 
-/// Takes the room over and restores it. `None`: there is no such room.
+/// Takes the room over, under the epoch that `opened` becomes, and restores it. `None`: there is no such room.
 pub(crate) async fn load<K: RoomKind>(
     journal: &dyn Journal,
     room: RoomId,
     node: NodeId,
     config: &EngineConfig,
+    opened: &mut Epoch,
 ) -> Result<Option<Loaded<K>>, JournalError> {
     let Some(Opened { kind, epoch, snapshot, last }) = journal.open(room, node).await? else {
         return Ok(None);
     };
+    *opened = epoch;
     if kind != K::KIND {
         return Err(JournalError::Broken(format!("room {room} is a {kind}, not a {}", K::KIND)));
     }

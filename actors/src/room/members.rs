@@ -1,6 +1,6 @@
 //! The sessions in a room and what is written to them.
 
-use crate::cluster::{Record, RelayLink, fan, presence};
+use crate::cluster::{Receipt, Record, RelayLink, fan, presence};
 use crate::frame::{Frame, frame_of};
 use crate::ports::{Sent, SessionSink};
 use crate::room::log::Recent;
@@ -10,15 +10,23 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tripsync_domain::presence::PresenceState;
-use tripsync_domain::protocol::{Position, ServerFrame, encode_bare, encode_events};
-use tripsync_domain::{Audience, Epoch, ErrorCode, NodeId, Role, RoomId, Seq, SessionId, UserCard, UserId};
+use tripsync_domain::protocol::{About, Position, ServerFrame, encode_bare, encode_events};
+use tripsync_domain::{Audience, Epoch, ErrorCode, NodeId, Rejection, Role, RoomId, Seq, SessionId, UserCard, UserId};
 
 /// Records and bytes in one `events` frame; more are split over several.
 const FRAME_RECORDS_MAX: usize = 256;
 const FRAME_BYTES_MAX: usize = 256 * 1024;
 
 /// Answers to commands, by the session that asked. In order, so that equal input gives equal output.
-pub(crate) type Answers = BTreeMap<SessionId, (Arc<dyn SessionSink>, Vec<Frame>)>;
+pub(crate) type Answers = BTreeMap<SessionId, Answered>;
+
+/// A session's answers.
+pub(crate) struct Answered {
+    pub(crate) sink: Arc<dyn SessionSink>,
+    pub(crate) frames: Vec<Frame>,
+    /// Dropped when they are written.
+    pub(crate) receipts: Vec<Receipt>,
+}
 
 /// Names one joining of a session: rises with each `joined` that is put at the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +177,19 @@ impl Members {
         sessions.into_iter().filter_map(expel).collect()
     }
 
+    /// Takes everybody out because the room cannot be had: who was in it hears `left`, who was on the way in `error`.
+    pub(crate) fn refuse_all(&mut self, rejection: &Rejection) {
+        let Rejection { code, message, retry_after_ms, .. } = rejection.clone();
+        let left = frame_of(&ServerFrame::Left { room: self.room, code, message: message.into_owned(), retry_after_ms });
+        let error = frame_of(&ServerFrame::Error { rejection: rejection.clone(), about: Some(About { room: self.room, n: None }) });
+        for (session, _) in self.users() {
+            if let Some(Member { cursor, link, .. }) = self.take(session) {
+                link.sink.send_always(std::slice::from_ref(if cursor.get().is_some() { &left } else { &error }));
+                link.end();
+            }
+        }
+    }
+
     /// Notes a session's role in the state `at`, with all that led there.
     pub(crate) fn enter(&mut self, session: SessionId, role: Role, at: Seq) {
         if let Some(member) = self.get_mut(session) {
@@ -249,13 +270,13 @@ impl Members {
             self.tell_relays("fan", || fan(epoch, records.iter().map(Record::of)));
         }
         for member in &mut self.list {
-            let own = if answers.is_empty() { None } else { answers.remove(&member.info.id).map(|(_, frames)| frames) };
+            let own = if answers.is_empty() { None } else { answers.remove(&member.info.id) };
             if member.is_remote {
                 if let Some(last) = last.filter(|_| member.stage == Stage::Live) {
                     member.cursor.set(Position { epoch, seq: last });
                 }
                 if let Some(own) = own {
-                    member.link.sink.send_always(&own);
+                    member.link.sink.send_always(&own.frames);
                 }
             } else if member.stage == Stage::Live
                 && let Some(last) = last
@@ -270,27 +291,28 @@ impl Members {
                         frames(self.room, epoch, records, |seq| sight.get(offset(start, seq)).copied().unwrap_or(false))
                     })
                 };
-                match member.write(events, own.as_deref()) {
+                match member.write(events, own.as_ref().map(|own| &*own.frames)) {
                     Sent::Taken => member.cursor.set(Position { epoch, seq: last }),
                     Sent::Full => member.lag(),
                 }
             } else if let Some(own) = own {
-                member.link.sink.send_always(&own);
+                member.link.sink.send_always(&own.frames);
             }
         }
         // Authors who have left meanwhile get their answers all the same.
-        for (sink, frames) in answers.into_values() {
+        for Answered { sink, frames, receipts } in answers.into_values() {
             sink.send_always(&frames);
+            drop(receipts);
         }
     }
 
-    /// Says the same to every relay, encoded once.
     /// The other node with most sessions in the room; the lower name of two that have as many.
     pub(crate) fn busiest_node(&self) -> Option<NodeId> {
         let most = self.relays.iter().max_by_key(|(relay, sessions)| (*sessions, Reverse(relay.to())));
         most.map(|(relay, _)| relay.to())
     }
 
+    /// Says the same to every relay, encoded once.
     fn tell_relays(&self, kind: &'static str, what: impl FnOnce() -> Bytes) {
         if !self.relays.is_empty() {
             let what = what();

@@ -9,7 +9,7 @@ use crate::room::clients::{Applied, Standing};
 use crate::room::gate::{Asker, Output};
 use crate::room::load::caught;
 use crate::room::log::{Identity, Verdict};
-use crate::room::members::Answers;
+use crate::room::members::{Answered, Answers};
 use crate::room::message::{Found, From, Inquiry, Op, Outcome, Own, Parsed, RoomMsg};
 use ractor::ActorProcessingErr;
 use serde::de::IgnoredAny;
@@ -300,7 +300,9 @@ impl<K: RoomKind> Room<K> {
     pub(super) fn answer_into(&self, answers: &mut Answers, mut asker: Asker, answer: Result<Outcome, Rejection>) {
         settled(&mut asker.kept, &answer);
         if let From::Session { id, sink } = asker.from {
-            answers.entry(id).or_insert_with(|| (sink, Vec::new())).1.extend(self.answer_frame(asker.id, answer));
+            let answered = answers.entry(id).or_insert_with(|| Answered { sink, frames: Vec::new(), receipts: Vec::new() });
+            answered.frames.extend(self.answer_frame(asker.id, answer));
+            answered.receipts.extend(asker.receipt);
         } else {
             self.answer(asker, answer);
         }

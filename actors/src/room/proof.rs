@@ -18,10 +18,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tripsync_domain::{Epoch, RoomKind, SessionId};
 
-/// After the journal could not answer.
+/// After the journal could not answer, when somebody waits for it.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// While the lease store is away: how long those who only watch may look at a room that is another node's by now.
+const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
-/// What waits for a proof. Bounded as the mailbox is: by the room's permits and the sessions.
+/// What waits for a proof. Bounded: by the room's permits, and by the sessions, of each of which one joining, one word of having drained and
+/// the newest presence wait.
 pub(super) struct Doubt {
     /// When the room was last proved to be ours; counts while the lease covers it.
     proved: Instant,
@@ -36,8 +39,8 @@ pub(super) struct Doubt {
     lapsed: bool,
     /// Whether that was known already when the proof that is under way was asked for.
     asked_lapsed: bool,
-    /// Whether it will be asked again by itself.
-    again: bool,
+    /// When it will be asked again by itself.
+    again_at: Option<Instant>,
 }
 
 impl Doubt {
@@ -51,12 +54,38 @@ impl Doubt {
             under_way: false,
             lapsed: false,
             asked_lapsed: false,
-            again: false,
+            again_at: None,
         }
     }
 
     pub(super) const fn is_settled(&self) -> bool {
         self.asking.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether nothing is asked either: a claim that is on its way would enter a room that has gone meanwhile.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.is_settled() && !self.under_way
+    }
+
+    /// The newest presence of a session takes the place of one that waits.
+    fn wait(&mut self, message: RoomMsg) {
+        if let RoomMsg::Presence { session, state } = message {
+            let earlier = self.waiting.iter_mut().find_map(|waiting| {
+                if let RoomMsg::Presence { session: of, state } = waiting
+                    && *of == session
+                {
+                    Some(state)
+                } else {
+                    None
+                }
+            });
+            match earlier {
+                Some(earlier) => *earlier = state,
+                None => self.waiting.push(RoomMsg::Presence { session, state }),
+            }
+        } else {
+            self.waiting.push(message);
+        }
     }
 }
 
@@ -74,15 +103,17 @@ impl<K: RoomKind> Room<K> {
         if sure || !(answers || in_order) {
             return Some(message);
         }
-        self.doubt.waiting.push(message);
+        self.doubt.wait(message);
         self.make_sure();
         None
     }
 
-    /// The lease may have lapsed.
+    /// The lease may have lapsed. A room with nobody in it finds out when somebody comes.
     pub(super) fn lapsed(&mut self) {
         self.doubt.lapsed = true;
-        self.make_sure();
+        if !self.members.is_empty() || !self.doubt.is_settled() {
+            self.make_sure();
+        }
     }
 
     /// Asks whose the room is, for everything that waits by now.
@@ -93,6 +124,7 @@ impl<K: RoomKind> Room<K> {
         self.doubt.asking = std::mem::take(&mut self.doubt.waiting);
         let (shared, myself, room, under) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
         tokio::spawn(async move {
+            let _turn = cluster.turn().await;
             let at = Instant::now();
             // Entered first: once that is done nobody else can claim it, and then the journal's word lasts.
             let ours = cluster.claim(room).await.ok().map(|claimed| claimed == Claimed::Ours);
@@ -156,15 +188,19 @@ impl<K: RoomKind> Room<K> {
     }
 
     fn ask_again(&mut self) {
-        if !std::mem::replace(&mut self.doubt.again, true) {
-            self.myself.send_after(AGAIN_AFTER, || RoomMsg::Own(Own::Doubt));
+        let wait = if self.doubt.is_settled() { LOOKS_EVERY } else { AGAIN_AFTER };
+        let at = Instant::now() + wait;
+        if self.doubt.again_at.is_none_or(|set| at < set) {
+            self.doubt.again_at = Some(at);
+            self.myself.send_after(wait, || RoomMsg::Own(Own::Doubt));
         }
     }
 
     /// It is time to ask again.
     pub(super) fn doubt(&mut self) {
-        self.doubt.again = false;
-        self.make_sure();
+        if self.doubt.again_at.take_if(|at| *at <= Instant::now()).is_some() {
+            self.make_sure();
+        }
     }
 
     /// What waited for a proof and now has it.

@@ -35,13 +35,15 @@ impl<K: RoomKind> Room<K> {
         }
         let (shared, myself, room, epoch) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
         tokio::spawn(async move {
+            // An attempt that failed after it had opened the room has raised the epoch.
+            let mut own = epoch;
             let (mut wait, began) = (RETRY_FIRST, Instant::now());
             let loaded = loop {
-                if is_lost(&shared, room, epoch).await {
+                if is_lost(&shared, room, own).await {
                     let _ = myself.cast(RoomMsg::Own(Own::Lost));
                     return;
                 }
-                match caught(load::<K>(&*shared.journal, room, shared.node, &shared.config)).await {
+                match caught(load::<K>(&*shared.journal, room, shared.node, &shared.config, &mut own)).await {
                     Ok(loaded) => break Ok(loaded),
                     Err(error @ crate::ports::JournalError::Broken(_)) => break Err(error),
                     Err(error) => {

@@ -17,6 +17,8 @@ use tripsync_domain::{CommandNumber, ErrorCode, Rejection, RoomId, Seq, UserId};
 
 /// How often a session that was in a room asks for it again before it gives up.
 const RETURN_ATTEMPTS: u32 = 6;
+/// How often in a row a room may be lost soon after it was entered, before the session gives up; the waits in between sum up to 13 s.
+const LOSSES_MAX: u32 = 8;
 /// A room that stayed for this long is forgiven earlier losses: it moved, or its owner died, which is no reason to wait. One that fails
 /// again and again is sent to rest by its registry.
 const CALM: Duration = Duration::from_secs(1);
@@ -213,6 +215,18 @@ impl Session {
         let place = &mut self.places[index];
         if place.entered_at.take().is_none_or(|at| now - at >= CALM) {
             place.losses = 0;
+        }
+        if place.losses == LOSSES_MAX {
+            let place = self.remove(index);
+            let (room, message) = (place.room, "the room is lost again and again");
+            let rejection = Rejection::new(ErrorCode::Retry, message).retry_after_ms(5_000);
+            self.say(&ServerFrame::Left {
+                room,
+                code: rejection.code,
+                message: message.to_owned(),
+                retry_after_ms: rejection.retry_after_ms,
+            });
+            return self.refuse_waiting(place, &rejection);
         }
         let delay = if place.losses == 0 { Duration::ZERO } else { Duration::from_millis(50) * 2_u32.pow(place.losses.min(7)) };
         place.losses += 1;

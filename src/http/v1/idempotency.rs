@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tracing::Instrument;
-use tripsync_domain::ErrorCode;
+use tripsync_domain::{ErrorCode, Timestamp};
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Header, RefOr, Required};
@@ -112,7 +112,7 @@ async fn keyed(app: &App, key: &[u8], request: Request, next: Next) -> Result<Re
     // Its own task: the client may go away, but what was begun is finished and its answer kept. Bounded, because
     // connections are and each waits here for one request.
     let keeps = if user.is_some() { keeps_for_users } else { keeps_for_strangers };
-    let run = run(app.clone(), id, keeps, next, Request::from_parts(parts, Body::from(body))).in_current_span();
+    let run = run(app.clone(), Claimed { id, locked_until }, keeps, next, Request::from_parts(parts, Body::from(body))).in_current_span();
     let task = match RequestContext::current() {
         Some(context) => tokio::spawn(context.scope(run)),
         None => tokio::spawn(run),
@@ -130,9 +130,16 @@ fn keeps_for_strangers(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::CONFLICT
 }
 
-async fn run(app: App, id: [u8; 32], keeps: fn(StatusCode) -> bool, next: Next, request: Request) -> Response {
+/// A key that this request has.
+#[derive(Clone, Copy)]
+struct Claimed {
+    id: [u8; 32],
+    locked_until: Timestamp,
+}
+
+async fn run(app: App, claimed: Claimed, keeps: fn(StatusCode) -> bool, next: Next, request: Request) -> Response {
     // A panic must give the key free too; it is caught again, and reported, by whoever waits for this task.
-    let guard = Unanswered { app: &app, id };
+    let guard = Unanswered { app: &app, claimed };
     let response = next.run(request).await;
     let status = response.status();
     let (parts, body) = response.into_parts();
@@ -147,9 +154,9 @@ async fn run(app: App, id: [u8; 32], keeps: fn(StatusCode) -> bool, next: Next, 
             headers: parts.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect(),
             body: body.to_vec(),
         };
-        keep(&app, &id, &kept).await;
+        keep(&app, &claimed, &kept).await;
     } else {
-        free(&app, &id).await;
+        free(&app, &claimed).await;
     }
     Response::from_parts(parts, Body::from(body))
 }
@@ -157,30 +164,30 @@ async fn run(app: App, id: [u8; 32], keeps: fn(StatusCode) -> bool, next: Next, 
 /// Gives the key free when dropped, which happens only in a panic.
 struct Unanswered<'a> {
     app: &'a App,
-    id: [u8; 32],
+    claimed: Claimed,
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        let (app, id) = (self.app.clone(), self.id);
-        tokio::spawn(async move { free(&app, &id).await });
+        let (app, claimed) = (self.app.clone(), self.claimed);
+        tokio::spawn(async move { free(&app, &claimed).await });
     }
 }
 
 /// A failure here leaves the key locked for a while.
-async fn free(app: &App, id: &[u8; 32]) {
-    if let Err(error) = idempotency::forget(&app.db, id).await {
+async fn free(app: &App, claimed: &Claimed) {
+    if let Err(error) = idempotency::forget(&app.db, &claimed.id, claimed.locked_until).await {
         tracing::warn!(cause = chain(&error), "idempotency key not given free");
     }
 }
 
 /// A failure here costs the replay, not the answer: the key stays locked for a while, then is free.
-async fn keep(app: &App, id: &[u8; 32], kept: &Kept) {
+async fn keep(app: &App, Claimed { id, locked_until }: &Claimed, kept: &Kept) {
     let Some(sealed) = rmp_serde::to_vec_named(kept).ok().and_then(|clear| app.auth.sealer().seal(id, clear)) else {
         tracing::error!("an answer was not sealed");
         return;
     };
-    if let Err(error) = idempotency::finish(&app.db, id, kept.status, &sealed).await {
+    if let Err(error) = idempotency::finish(&app.db, id, *locked_until, kept.status, &sealed).await {
         tracing::warn!(cause = chain(&error), "an answer was not kept");
     }
 }

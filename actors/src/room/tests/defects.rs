@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tripsync_domain::{ErrorCode, RoomId, Seq};
 use uuid::Uuid;
 
-fn break_at(spot: Spot) -> Value {
+pub(super) fn break_at(spot: Spot) -> Value {
     json!({"type": "break", "at": spot})
 }
 

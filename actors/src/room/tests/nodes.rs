@@ -1,9 +1,11 @@
 //! A room of one node with people on others: relays, and whose the room is.
 
+use super::defects::break_at;
+use super::kind::Spot;
 use super::stage::{ANN, BEN, CLEO, Hub, ROOM, Socket, Stage, card, note, pass, quiet};
 use crate::engine::CallOptions;
 use crate::ports::Detached;
-use crate::testing::{Away, BusFaults, MemoryJournal};
+use crate::testing::{Away, BusFaults, Fault, MemoryJournal};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tripsync_domain::{ClientId, CommandNumber, ErrorCode, RoomId, Seq};
@@ -238,4 +240,64 @@ async fn rooms_that_were_claimed_while_the_lease_had_lapsed_are_given_up() {
     here.op(&ann, 1, &note("3")).await;
     assert_eq!((ann.gist(), here.epoch()), (vec!["events [3!]".to_owned(), "ack 1 at 3".into()], 1));
     assert!(hub.cluster.owner(ROOM).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_watches_at_an_owner_without_its_lease_is_led_to_the_next_one() {
+    let Two { hub, there, ann, ben, here: _here } = two().await;
+    let cut_off = hub.cluster.owner(ROOM).unwrap();
+    hub.cluster.set_leases_away(Some(cut_off), Some(Away::Fails));
+    lease_ends().await;
+    let ben = ben.reconnected(&there);
+    there.join(&ben, None).await;
+    there.op(&ben, 1, &note("3")).await;
+    quiet().await;
+    assert_eq!(there.epoch(), 2);
+    // Ann says nothing, and her node does not reach the place of leases.
+    pass(Duration::from_secs(6)).await;
+    assert_eq!(ann.detached(), Some(Detached::Lost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_goes_to_the_node_with_most_of_its_members() {
+    let (hub, memory) = (Hub::new(), MemoryJournal::new());
+    let (here, few, many) = (Stage::node(&hub, &memory).await, Stage::node(&hub, &memory).await, Stage::node(&hub, &memory).await);
+    here.open(ROOM).await;
+    let _few = few.seated(ANN).await;
+    let _many = [many.seated(BEN).await, many.seated(ANN).await];
+    assert!(here.engine.drain(Duration::from_secs(5)).await);
+    pass(Duration::from_millis(20)).await;
+    assert_eq!((few.engine.own_rooms(), many.engine.own_rooms(), here.epoch()), (vec![], vec![ROOM], 2), "opened before anybody asks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_its_owner_cannot_have_is_refused_on_every_node() {
+    let Two { here, there, ann, ben, .. } = two().await;
+    here.call(&break_at(Spot::View)).await.unwrap();
+    // Until it fails no more because it rests.
+    while here.engine.read(ROOM, ANN).await.unwrap_err().code != ErrorCode::RoomUnavailable {
+        quiet().await;
+    }
+    let (_, ben) = (ann.gist(), ben.reconnected(&there));
+    there.join(&ben, None).await;
+    quiet().await;
+    assert_eq!((ben.gist(), ben.detached()), (vec!["error room_unavailable".to_owned()], Some(Detached::Ended)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_the_journal_gives_a_room_up_to_the_others() {
+    let Two { hub, here, there, ann, ben } = two().await;
+    here.op(&ann, 1, &note("3")).await;
+    here.memory.plan_faults([Some(Fault::Lost)]);
+    here.memory.set_away(true);
+    here.op(&ann, 2, &note("4")).await;
+    pass(Duration::from_secs(10)).await;
+    assert_eq!((ann.detached(), ben.detached()), (None, None), "it may come back");
+    pass(Duration::from_secs(15)).await;
+    assert_eq!((ann.detached(), ben.detached(), hub.cluster.owner(ROOM)), (Some(Detached::Lost), Some(Detached::Lost), None));
+    there.memory.set_away(false);
+    let ben = ben.reconnected(&there);
+    there.join(&ben, None).await;
+    quiet().await;
+    assert_eq!(there.engine.own_rooms(), [ROOM]);
 }
