@@ -72,6 +72,12 @@ enum Slot {
     },
 }
 
+impl Slot {
+    const fn is_relay(&self) -> bool {
+        matches!(self, Self::Live { address, .. } if address.is_relay())
+    }
+}
+
 /// How often a room failed lately.
 #[derive(Default)]
 struct Failures {
@@ -154,7 +160,7 @@ impl Registry {
     /// Rooms in memory that are not another node's.
     pub(crate) fn own_rooms(&self) -> Vec<RoomId> {
         let rooms = self.rooms.lock();
-        let own = rooms.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Live { address, .. } if !address.is_relay()));
+        let own = rooms.slots.iter().filter(|(_, slot)| matches!(slot, Slot::Live { .. }) && !slot.is_relay());
         own.map(|(room, _)| *room).collect()
     }
 
@@ -217,6 +223,16 @@ impl Registry {
     pub(crate) fn retire(&self, room: RoomId, actor: ActorId) {
         let mut rooms = self.rooms.lock();
         if matches!(rooms.slots.get(&room), Some(Slot::Live { actor: live, .. }) if live.get_id() == actor) {
+            rooms.slots.remove(&room);
+        }
+    }
+
+    /// This node owns a room itself that it has a relay for: the relay ends, and whoever asks from now on starts the room.
+    fn supersede(&self, room: RoomId) {
+        let mut rooms = self.rooms.lock();
+        if let Some(Slot::Live { actor, .. }) = rooms.slots.get(&room).filter(|slot| slot.is_relay()) {
+            // Its sessions come back.
+            let _ = actor.cast(RoomMsg::Own(Own::OwnerGone));
             rooms.slots.remove(&room);
         }
     }
@@ -308,10 +324,24 @@ pub(crate) enum Where {
 pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId, at: Where) -> Result<RoomRef, Rejection> {
     let found = get(shared, supervisor, room, at).await;
     match found {
-        Ok(address) if at == Where::Here && address.is_relay() => Err(moved()),
+        Ok(address) if at == Where::Here && address.is_relay() => instead_of_relay(shared, supervisor, room).await,
         // Somebody who wanted it here was first, and it is elsewhere.
         Err(refused) if at == Where::Anywhere && refused.code == ErrorCode::Moved => get(shared, supervisor, room, at).await,
         found => found,
+    }
+}
+
+/// A room that is asked for where it only has a relay. If it was passed on to this node, the relay leads to an owner that is none any more, and may
+/// not have been told: one that nobody uses is not.
+async fn instead_of_relay(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId) -> Result<RoomRef, Rejection> {
+    let Some(cluster) = &shared.cluster else { return Err(moved()) };
+    match cluster.claim(room).await? {
+        Claimed::Of(_) => Err(moved()),
+        Claimed::Ours => {
+            shared.registry.supersede(room);
+            let found = get(shared, supervisor, room, Where::Here).await;
+            found.and_then(|address| if address.is_relay() { Err(moved()) } else { Ok(address) })
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a room does, shown on a small kind of room; the random-room suite ([`crate::sim`]) looks for what nobody thought of.
 
 mod audience;
+mod balance;
 mod deadlines;
 mod defects;
 mod gate;

@@ -152,9 +152,13 @@ impl Stage {
     }
 
     pub(super) async fn join(&self, socket: &Socket, since: Option<(u64, u64)>) {
+        self.join_room(ROOM, socket, since).await;
+    }
+
+    pub(super) async fn join_room(&self, room: RoomId, socket: &Socket, since: Option<(u64, u64)>) {
         let since = since.map(|(epoch, seq)| Position { epoch: Epoch(epoch), seq: Seq(seq) });
-        let join = Join::new(ROOM, Arc::clone(&socket.info), Arc::clone(&socket.ear) as _, Arc::clone(&socket.cursor), since);
-        self.tell(RoomMsg::Join(join)).await;
+        let join = Join::new(room, Arc::clone(&socket.info), Arc::clone(&socket.ear) as _, Arc::clone(&socket.cursor), since);
+        self.engine.room(room).await.unwrap().tell(RoomMsg::Join(join)).unwrap();
     }
 
     pub(super) async fn leave(&self, socket: &Socket, dropped: bool) {

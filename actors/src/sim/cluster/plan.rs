@@ -57,6 +57,8 @@ pub(super) enum Step {
     },
     /// The process hands over and ends as it should; a fresh one starts.
     Restart(usize),
+    /// The operator asks all nodes to share their rooms out evenly.
+    Rebalance,
     /// The process stands still for so long, and goes on as if nothing had been.
     Pause {
         node: usize,
@@ -162,7 +164,7 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
     let room = if random.one_in(6) { 1 } else { 0 };
     let user = random.below(USERS);
     let seed = random.next();
-    match random.below(if troubled { 166 } else { 100 }) {
+    match random.below(if troubled { 168 } else { 100 }) {
         0..36 => Step::Act(Act::Op { client, room, seed, times: if random.one_in(6) { 2 } else { 1 } }),
         36..42 => Step::Connect { client, node },
         42..45 => Step::Drop(client),
@@ -184,6 +186,7 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
         70..76 => Step::Call { node, call: Call::Read { user, room } },
         76..80 => Step::Call { node, call: Call::Members { room, seed } },
         80 if random.one_in(8) => Step::Call { node, call: Call::Delete { room } },
+        81 if random.one_in(2) => Step::Rebalance,
         80..93 => Step::Sleep(random.pick(&[0, 3, 10, 60, 300, 600])),
         93..95 => Step::Sleep(random.pick(&[1_500, 3_000])),
         95..100 => Step::Turns(1 + random.below(20)),
@@ -203,7 +206,7 @@ fn scene(random: &mut Random, times: &Times, clients: usize) -> Vec<Step> {
     };
     let read = Step::Call { node, call: Call::Read { user: 0, room: 0 } };
     let mut steps = Vec::new();
-    match random.below(4) {
+    match random.below(5) {
         // A node stands still for longer than its lease, or is cut off from everything but the journal; others go on; it is asked.
         which @ 0..2 => {
             steps.extend([read.clone(), op(random), Step::Sleep(40)]);
@@ -227,7 +230,14 @@ fn scene(random: &mut Random, times: &Times, clients: usize) -> Vec<Step> {
             steps.extend([op(random), Step::Sleep(60), Step::Weather(BusFaults { lost: 400, delay_ms: (1, 1), ..BusFaults::default() })]);
             steps.extend([op(random), op(random), write(random), Step::Sleep(40), Step::Weather(calm(random))]);
         }
-        // Rooms move under those who write.
+        // Rooms move under those who write: shared out evenly, which nodes do half a second after they were asked.
+        3 => {
+            steps.extend([read, Step::Rebalance, Step::Sleep(random.pick(&[480, 490, 500, 510]))]);
+            for _ in 0..4 {
+                steps.extend([op(random), write(random), Step::Turns(1 + random.below(6)), Step::Sleep(random.pick(&[1, 3, 10]))]);
+            }
+        }
+        // Or because their node goes away.
         _ => {
             steps.extend([
                 op(random),
@@ -268,6 +278,7 @@ fn trouble(random: &mut Random, which: usize, node: usize) -> Step {
         59 => Step::Freeze,
         60..62 => Step::Thaw,
         62..64 => Step::AppendDelay(random.pick(&[0, 2, 20, 400])),
+        64..66 => Step::Rebalance,
         _ => Step::SetClock { node, ms: random.pick(&[-5_000, 5_000, 60_000]) },
     }
 }

@@ -5,6 +5,7 @@ mod time;
 use super::machine::{Machine, STEP_MAX};
 use super::node::{Ground, Process};
 use super::plan::{NODES, Plan, Step};
+use crate::cluster::rebalance_request;
 use crate::ports::Clock as _;
 use crate::sim::calls::Calls;
 use crate::sim::judge::Story;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tripsync_domain::trip::Trip;
-use tripsync_domain::{Epoch, Timestamp};
+use tripsync_domain::{Epoch, NodeId, Timestamp};
 
 /// How long a process has for going away.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -155,6 +156,7 @@ impl World {
             }
             Step::Crash { node, down_ms } => self.crash(*node, Duration::from_millis(*down_ms)),
             Step::Restart(node) => self.restart(*node),
+            Step::Rebalance => self.rebalance(),
             Step::Pause { node, ms } => {
                 let until = self.now + Duration::from_millis(*ms);
                 if let Some(process) = &mut self.places[*node].process {
@@ -255,6 +257,17 @@ impl World {
             process.drain(DRAIN);
             self.disconnect_from(node);
         }
+    }
+
+    /// As `tripsync rebalance` asks: from a node that is there only to say this.
+    fn rebalance(&self) {
+        let operator = NodeId(next_id(&self.ground.ids));
+        let way = self.ground.hub.node(operator);
+        self.services.handle().spawn(async move {
+            // Away, or not told to everybody: then some take no part, or nothing happens.
+            let _ = way.bus().send_all(rebalance_request(operator)).await;
+            way.die();
+        });
     }
 
     /// For a while two nodes may take themselves for a room's owner: as long as the leases would have lived that are forgotten.
