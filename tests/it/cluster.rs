@@ -7,6 +7,7 @@
 mod cable;
 mod chaos;
 mod client;
+mod everywhere;
 mod fan_out;
 mod faults;
 mod fleet;

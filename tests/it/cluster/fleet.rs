@@ -43,6 +43,11 @@ pub(super) struct Owned {
 
 impl Fleet {
     pub(super) async fn start(plan: &Plan, wiring: Wiring) -> Self {
+        Self::start_with(plan, wiring, &[]).await
+    }
+
+    /// With settings that all nodes have in common.
+    pub(super) async fn start_with(plan: &Plan, wiring: Wiring, settings: &[(&str, &str)]) -> Self {
         let (postgres, redis) = tokio::join!(PrivatePostgres::start(), PrivateRedis::start());
         let database = postgres.database().await;
         let mut cables = Vec::new();
@@ -57,6 +62,7 @@ impl Fleet {
                 cables.push(cable);
             }
             let launch = launch(plan, &database).set("database.url", database_url).set("cluster.redis_url", redis_url);
+            let launch = settings.iter().fold(launch, |launch, (key, value)| launch.set(key, value));
             servers.push(launch.start().await);
         }
         // Connections are made when they are needed: after a restart of Postgres the old ones are no good.
@@ -78,6 +84,11 @@ impl Fleet {
             rows.iter().filter(of).map(|(room, epoch, _)| Owned { room: *room, epoch: *epoch }).collect()
         };
         self.servers.iter().map(owned).collect()
+    }
+
+    /// Which node owns a room, by the same.
+    pub(super) async fn owner(&self, room: Uuid) -> Option<usize> {
+        self.owned(&[room]).await.iter().position(|owned| !owned.is_empty())
     }
 
     /// Waits until all of these rooms have a later epoch; those that do not get one.

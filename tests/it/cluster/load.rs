@@ -10,16 +10,18 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream;
 use parking_lot::Mutex;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tripsync_domain::protocol::Codec;
 use uuid::Uuid;
 
 use super::client::Client;
 use super::fleet::{Fleet, NODES};
 use super::plan::Plan;
 use super::rest::Caller;
-use crate::harness::http_client;
+use crate::harness::{self, Server, http_client};
 
 /// Clients at each node, and rooms of a client at most.
 const CLIENTS_PER_NODE: usize = 10;
@@ -49,14 +51,34 @@ impl Account {
         Self { id: text(&body["user"]["id"]).parse().unwrap(), token: text(&body["access_token"]) }
     }
 
-    /// A request that must succeed.
+    /// A request in this account's name: the status, and the body or null.
+    pub(super) async fn call(&self, node: SocketAddr, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let request = http_client().request(method, format!("http://{node}/api/v1{path}")).bearer_auth(&self.token);
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
+    }
+
+    /// A `POST` that must succeed.
     pub(super) async fn make(&self, node: SocketAddr, path: &str, body: &Value) -> Value {
-        let request = http_client().post(format!("http://{node}/api/v1{path}")).bearer_auth(&self.token);
-        let answer = request.json(body).send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{path}: {status}: {text}");
-        serde_json::from_str(&text).unwrap()
+        let (status, answer) = self.call(node, Method::POST, path, Some(body)).await;
+        assert!((200..300).contains(&status), "{path}: {status}: {answer}");
+        answer
+    }
+
+    /// A new trip, which this node owns, with participants.
+    pub(super) async fn trip(&self, node: SocketAddr, members: &[&Self]) -> Uuid {
+        let trip = self.make(node, "/trips", &json!({"title": "Lisbon"})).await;
+        let id: Uuid = trip["id"].as_str().unwrap().parse().unwrap();
+        for member in members {
+            self.make(node, &format!("/trips/{id}/members"), &json!({"user": member.id, "role": "participant"})).await;
+        }
+        id
+    }
+
+    /// A client that keeps to the protocol, at a node.
+    pub(super) async fn client(&self, node: &Server, codec: Codec) -> harness::Client {
+        harness::Client::connect(&node.live_url(), &self.token, codec).await
     }
 }
 

@@ -78,7 +78,7 @@ async fn seats() {
     assert!(rounds > 0);
 }
 
-fn pool() -> Value {
+pub(super) fn pool() -> Value {
     let departure = jiff::Timestamp::from_millisecond(SystemClock.now().as_ms()).unwrap() + jiff::SignedDuration::from_hours(2);
     let local = departure.to_string().chars().take(19).collect::<String>();
     json!({

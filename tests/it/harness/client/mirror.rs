@@ -51,6 +51,8 @@ pub(crate) struct Mirror {
     present: BTreeMap<Uuid, Value>,
     joins: u32,
     gone: u32,
+    /// Events that came after the server had said that this client is out.
+    late: Vec<Value>,
     last_refusal: Option<Value>,
     acked_count: u64,
     repeated_count: u64,
@@ -75,6 +77,7 @@ impl Mirror {
             present: BTreeMap::new(),
             joins: 0,
             gone: 0,
+            late: Vec::new(),
             last_refusal: None,
             acked_count: 0,
             repeated_count: 0,
@@ -131,6 +134,11 @@ impl Mirror {
     /// How often somebody was said to have gone.
     pub(crate) const fn gone(&self) -> u32 {
         self.gone
+    }
+
+    /// Events that came after a `left`, or after this client had gone.
+    pub(crate) fn late(&self) -> &[Value] {
+        &self.late
     }
 
     /// How many `joined` frames came.
@@ -282,6 +290,7 @@ impl Mirror {
     pub(super) fn events(&mut self, frame: &Value) {
         self.note(frame);
         if self.place == Place::Left {
+            self.late.push(frame.clone());
             return;
         }
         self.must(self.place == Place::Joined, "events before `joined`");
