@@ -7,6 +7,7 @@
 mod cable;
 mod chaos;
 mod client;
+mod compose;
 mod everywhere;
 mod fan_out;
 mod faults;
@@ -15,6 +16,7 @@ mod load;
 mod plan;
 mod rebalance;
 mod rest;
+mod script;
 mod seats;
 mod table;
 mod verdict;

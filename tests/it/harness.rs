@@ -26,6 +26,7 @@ mod postgres;
 mod private;
 mod redis;
 mod server;
+mod sibling;
 mod tests;
 mod wait;
 
@@ -35,6 +36,7 @@ pub(crate) use client::{Client, Mirror};
 pub(crate) use inside::Inside;
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use server::{Launch, Server};
+pub(crate) use sibling::sibling;
 pub(crate) use wait::eventually;
 
 /// An HTTP client for the servers under test: no proxy, whatever the environment says.

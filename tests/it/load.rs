@@ -7,11 +7,10 @@ mod smoke;
 mod usage;
 
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::time::SystemTime;
 use tempfile::TempDir;
+
+use crate::harness::sibling;
 
 /// One run of the tool.
 #[derive(Debug)]
@@ -38,34 +37,11 @@ impl Ran {
     }
 }
 
-/// The tool, which `cargo test --workspace` builds beside the server; built here when fewer tests were asked for and it is missing or old.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let path = PathBuf::from(env!("CARGO_BIN_EXE_tripsync")).with_file_name("tripsync-load");
-        let built = path.metadata().and_then(|about| about.modified()).ok();
-        if built < newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join("loadtest")) {
-            let build = Command::new(env!("CARGO")).args(["build", "--workspace", "--bin", "tripsync-load"]).status().unwrap();
-            assert!(build.success() && path.exists(), "tripsync-load was not built at {}", path.display());
-        }
-        path
-    })
-}
-
-/// When a file below this folder was changed last.
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    entries
-        .map(|entry| if entry.path().is_dir() { newest(&entry.path()) } else { entry.metadata().unwrap().modified().ok() })
-        .max()
-        .flatten()
-}
-
 /// Runs the tool; `sabotage` is what is broken.
 fn load(arguments: &[&str], sabotage: Option<&str>) -> Ran {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("result.json");
-    let mut command = Command::new(program());
+    let mut command = Command::new(sibling("tripsync-load", "loadtest"));
     command.args(arguments).stdin(Stdio::null()).env_remove("TRIPSYNC_SABOTAGE");
     if let Some(name) = sabotage {
         command.env("TRIPSYNC_SABOTAGE", name);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,13 +21,29 @@ use crate::{chaos, postgres, redis};
 const START_LIMIT: Duration = Duration::from_secs(60);
 const EMAIL: &str = "ana@example.org";
 
+/// The server to start.
+#[derive(Clone, Debug)]
+pub enum Build {
+    /// Built first.
+    Fresh {
+        /// Optimised.
+        release: bool,
+    },
+    /// One that was built before.
+    Program(PathBuf),
+}
+
 /// Starts everything, says what to try, and waits; Ctrl-C ends this process, and guardians everything else.
 ///
 /// # Errors
 /// Something cannot be built or started; the text says what.
-pub fn run(nodes: usize, release: bool) -> anyhow::Result<bool> {
+pub fn run(nodes: usize, server: &Build) -> anyhow::Result<bool> {
     ensure!((1..=9).contains(&nodes), "--nodes: 1 to 9");
-    let program = build(release)?;
+    let program = match server {
+        Build::Fresh { release } => build(*release)?,
+        // Nodes run in folders of their own.
+        Build::Program(program) => std::path::absolute(program).context("cannot tell where --program is")?,
+    };
     let (postgres, redis) = (postgres::start()?, redis::start()?);
     let secrets = Secrets { signing: random_secret(), cluster: random_secret() };
     let mut running: Vec<Node> = Vec::new();
@@ -44,7 +60,7 @@ pub fn run(nodes: usize, release: bool) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-fn build(release: bool) -> anyhow::Result<std::path::PathBuf> {
+fn build(release: bool) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--workspace", "--bins"]);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::cluster::Build;
 
 /// Helper commands of TripSync's repository.
 #[derive(Parser)]
@@ -72,6 +73,9 @@ enum Command {
         /// An optimised build, which takes longer to make.
         #[arg(long)]
         release: bool,
+        /// This server, instead of building one.
+        #[arg(long, conflicts_with = "release")]
+        program: Option<PathBuf>,
     },
     /// Break things under three nodes at work (optimised servers, real Postgres and Redis) and print what was lost, which must be
     /// nothing, and how long rooms paused. All of it takes about an hour.
@@ -106,7 +110,9 @@ fn main() -> ExitCode {
         Command::Services { command } => xtask::test_run::with_services(&command),
         Command::Figures { folder, only, runs } => xtask::figures::run(&folder, &only, runs),
         Command::Sim { seeds, seed, plan } => xtask::sim::run(&xtask::sim::Seeds { count: seeds, first: seed, plan }),
-        Command::Cluster { nodes, release } => xtask::cluster::run(nodes, release),
+        Command::Cluster { nodes, release, program } => {
+            xtask::cluster::run(nodes, &program.map_or(Build::Fresh { release }, Build::Program))
+        }
         Command::Chaos { rounds, seconds, only, rooms, commands, claims } => {
             xtask::chaos::run(&xtask::chaos::Campaign { rounds, seconds, only, rooms, commands, claims })
         }
