@@ -171,12 +171,6 @@ impl Engine {
         self.shared.registry.own_rooms()
     }
 
-    /// A room is not where its relay here leads to.
-    pub(crate) fn end_relay(&self, room: RoomId) {
-        // A room passes over it.
-        self.shared.registry.tell(room, Own::OwnerGone);
-    }
-
     /// Whether rooms are not started here any more.
     pub(crate) fn is_leaving(&self) -> bool {
         self.shared.registry.is_draining()

@@ -12,14 +12,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tripsync_domain::{ErrorCode, NodeId, RoomId};
+use tripsync_domain::{NodeId, RoomId};
 
 /// How long the others are listened to.
 const LISTENS_FOR: Duration = Duration::from_millis(500);
-
-/// How often, and how long apart, a room that was passed on is tried while the relay for it ends.
-const RELAY_ENDS_MAX: u32 = 20;
-const RELAY_ENDS_IN: Duration = Duration::from_millis(5);
 
 /// What is known while rooms are about to be shared out.
 #[derive(Default)]
@@ -94,23 +90,13 @@ impl Cluster {
         let (cluster, engine) = (Arc::clone(self), engine.clone());
         tokio::spawn(async move {
             let _turn = cluster.turn().await;
-            if !matches!(cluster.claim(room).await, Ok(Claimed::Ours)) {
-                return;
+            if matches!(cluster.claim(room).await, Ok(Claimed::Ours))
+                && let Err(refused) = engine.room_here(room).await
+            {
+                tracing::info!(room.id = %room, error = %refused, "a room that was passed on cannot be opened here");
+                // This node may be about to leave, too.
+                cluster.release(room).await;
             }
-            for _ in 0..RELAY_ENDS_MAX {
-                match engine.room_here(room).await {
-                    Ok(_) => return,
-                    // The relay for it does not know yet.
-                    Err(refused) if refused.code == ErrorCode::Moved => engine.end_relay(room),
-                    Err(refused) => {
-                        tracing::info!(room.id = %room, error = %refused, "a room that was passed on cannot be opened here");
-                        break;
-                    }
-                }
-                tokio::time::sleep(RELAY_ENDS_IN).await;
-            }
-            // This node may be about to leave, too.
-            cluster.release(room).await;
         });
     }
 }
