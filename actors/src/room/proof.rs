@@ -156,7 +156,8 @@ impl<K: RoomKind> Room<K> {
                     self.doubt.lapsed &= !self.doubt.asked_lapsed;
                 }
                 asking.into_iter().for_each(|message| self.act(message));
-                if !self.doubt.waiting.is_empty() {
+                // A lapse that became known meanwhile is known because the lease is there again: the room can be entered, or is another's.
+                if !self.doubt.waiting.is_empty() || (self.doubt.lapsed && !self.doubt.asked_lapsed) {
                     self.make_sure();
                 } else if self.doubt.lapsed {
                     self.ask_again();
