@@ -16,6 +16,9 @@ pub(crate) const SNAPSHOT_VERSION: u16 = 1;
 /// Records read at once.
 const PAGE: u32 = 1_000;
 
+/// So many of the newest records are read in any case, for the ring. More than a room has in the seconds of a hand-over, and small beside a state.
+const WARM: u64 = 256;
+
 /// A room as the journal has it.
 pub(crate) struct Loaded<K: RoomKind> {
     pub(crate) log: Log<K>,
@@ -54,37 +57,74 @@ pub(crate) async fn load<K: RoomKind>(
         },
         None => (K::State::default(), Seq(0)),
     };
-    let mut ring: VecDeque<Recent> = VecDeque::new();
-    let mut ring_bytes = 0;
-    let (mut at, mut last_at) = (start, Timestamp::default());
-    if start == last && last > Seq(0) {
-        // Nothing to replay; but time must go on from the last event.
-        let newest = journal.read(room, Seq(last.0 - 1), last, 1).await?;
-        let newest = newest.first().and_then(|stored| EventRecord::<IgnoredAny>::decode(&stored.bytes).ok());
-        last_at = newest.map_or(last_at, |record| record.at);
-    }
+    let mut ring = Ring::new(config);
+    // From before the snapshot too, in the same read: whoever was in the room when it rested or was handed over is a few events behind.
+    let mut at = start.min(Seq(last.0.saturating_sub(WARM)));
+    // Time must go on from the last event, also when there is nothing to replay.
+    let mut last_at = Timestamp::default();
     while at < last {
         let page = journal.read(room, at, last, PAGE).await?;
-        if page.is_empty() {
+        if page.is_empty() && at >= start {
             return Err(JournalError::Broken(format!("room {room} ends at {at}, though {last} was stored")));
         }
+        if page.is_empty() {
+            at = start;
+        }
         for stored in page {
-            if stored.seq != at.next() {
+            let record = EventRecord::<K::Event>::decode(&stored.bytes);
+            let replays = stored.seq > start;
+            if replays && stored.seq != at.max(start).next() {
                 return Err(JournalError::Broken(format!("room {room} has {} after {at}", stored.seq)));
             }
-            let record: EventRecord<K::Event> = EventRecord::decode(&stored.bytes)
-                .map_err(|error| JournalError::Broken(format!("room {room}, event {}: {error}", stored.seq)))?;
-            let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
-            catch_unwind(AssertUnwindSafe(|| K::evolve(&mut state, &meta, &record.ev)))
-                .map_err(|_| JournalError::Broken(format!("room {room}, event {}: the rules panicked", stored.seq)))?;
-            ring_bytes += stored.bytes.len();
-            ring.push_back(Recent { seq: stored.seq, audience: K::audience(&record.ev), bytes: stored.bytes });
-            while ring.len() > config.ring_events_max || ring_bytes > config.ring_bytes_max {
-                let Some(old) = ring.pop_front() else { break };
-                ring_bytes -= old.bytes.len();
+            at = stored.seq;
+            match record {
+                Ok(record) => {
+                    if replays {
+                        let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
+                        catch_unwind(AssertUnwindSafe(|| K::evolve(&mut state, &meta, &record.ev)))
+                            .map_err(|_| JournalError::Broken(format!("room {room}, event {at}: the rules panicked")))?;
+                    }
+                    last_at = record.at;
+                    ring.push(Recent { seq: at, audience: K::audience(&record.ev), bytes: stored.bytes });
+                }
+                Err(error) if replays => return Err(JournalError::Broken(format!("room {room}, event {at}: {error}"))),
+                // The state has it; only who missed it gets the whole of that.
+                Err(_) => {
+                    ring.clear();
+                    last_at = EventRecord::<IgnoredAny>::decode(&stored.bytes).map_or(last_at, |record| record.at);
+                }
             }
-            (at, last_at) = (stored.seq, record.at);
         }
     }
-    Ok(Some(Loaded { log: Log::new(room, epoch, state, last, last_at, ring), snapshot: start }))
+    Ok(Some(Loaded { log: Log::new(room, epoch, state, last, last_at, ring.records), snapshot: start }))
+}
+
+/// The newest records that were read, without gaps, as many as a room keeps.
+struct Ring<'a> {
+    records: VecDeque<Recent>,
+    bytes: usize,
+    config: &'a EngineConfig,
+}
+
+impl<'a> Ring<'a> {
+    const fn new(config: &'a EngineConfig) -> Self {
+        Self { records: VecDeque::new(), bytes: 0, config }
+    }
+
+    fn clear(&mut self) {
+        self.records.clear();
+        self.bytes = 0;
+    }
+
+    fn push(&mut self, recent: Recent) {
+        if self.records.back().is_some_and(|last| last.seq.next() != recent.seq) {
+            self.clear();
+        }
+        self.bytes += recent.bytes.len();
+        self.records.push_back(recent);
+        while self.records.len() > self.config.ring_events_max || self.bytes > self.config.ring_bytes_max {
+            let Some(old) = self.records.pop_front() else { break };
+            self.bytes -= old.bytes.len();
+        }
+    }
 }

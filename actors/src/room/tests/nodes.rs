@@ -157,9 +157,13 @@ async fn a_node_that_goes_away_hands_its_rooms_over_at_once() {
     assert_eq!(ben.detached(), Some(Detached::Lost));
     let before = tokio::time::Instant::now();
     let ben = ben.reconnected(&there);
+    // Its node's sockets come here too; what they missed is events, not the state.
+    let ann = ann.reconnected(&there);
     there.join(&ben, Some((1, 3))).await;
+    there.join(&ann, Some((1, 1))).await;
     quiet().await;
     assert_eq!((ben.gist(), before.elapsed() < Duration::from_millis(50)), (vec!["resumed 3 []".to_owned()], true));
+    assert_eq!(ann.gist(), ["resumed 3 [2! 3!]"]);
     assert!(hub.cluster.owner(ROOM).is_some());
 }
 

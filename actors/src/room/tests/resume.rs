@@ -1,9 +1,14 @@
 //! Who comes back gets what is missing, and who cannot keep up gets the state.
 
-use super::stage::{ANN, BEN, Stage, note, quiet};
+use super::stage::{ANN, BEN, ROOM, Stage, note, pass, quiet};
 use crate::config::EngineConfig;
 use crate::ports::Detached;
+use serde::de::IgnoredAny;
 use serde_json::json;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tripsync_domain::protocol::EventRecord;
+use tripsync_domain::{Seq, Timestamp};
 
 #[tokio::test(start_paused = true)]
 async fn who_resumes_gets_what_is_missing_or_the_state() {
@@ -30,6 +35,39 @@ async fn who_resumes_gets_what_is_missing_or_the_state() {
         assert_eq!(ben.gist(), [expected], "since {since:?}");
         stage.leave(&ben, false).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_in_a_room_before_it_rested_gets_what_is_missing() {
+    let stage = Stage::with(EngineConfig { idle_after: Duration::from_secs(1), ..EngineConfig::default() }).await;
+    for n in 3..=300 {
+        stage.call(&note(&n.to_string())).await.unwrap();
+    }
+    for (unreadable, since, events) in [(0, 299, Some(1)), (0, 44, Some(256)), (0, 43, None), (298, 298, Some(2)), (298, 297, None)] {
+        pass(Duration::from_secs(5)).await;
+        assert_eq!((stage.engine.rooms(), stage.memory.snapshot(ROOM).unwrap().seq), (0, Seq(300)));
+        *stage.shim.unreadable.lock() = Seq(unreadable);
+        stage.shim.reads.store(0, Ordering::Relaxed);
+        let ben = stage.socket(BEN);
+        stage.join(&ben, Some((1, since))).await;
+        quiet().await;
+        let heard = ben.heard();
+        let got = heard[0]["events"].as_array().map(Vec::len);
+        assert_eq!((got, stage.shim.reads.load(Ordering::Relaxed)), (events, 1), "since {since}");
+        stage.leave(&ben, false).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_goes_on_after_a_rest() {
+    let stage = Stage::with(EngineConfig { idle_after: Duration::from_secs(1), ..EngineConfig::default() }).await;
+    stage.call(&note("3")).await.unwrap();
+    let at = |seq: usize| EventRecord::<IgnoredAny>::decode(&stage.memory.records(ROOM)[seq - 1].bytes).unwrap().at;
+    pass(Duration::from_secs(5)).await;
+    assert_eq!(stage.engine.rooms(), 0);
+    stage.clock.set(Timestamp::from_ms(1_700_000_000_000));
+    stage.call(&note("4")).await.unwrap();
+    assert_eq!(at(4), at(3));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
 use crate::testing::MemoryJournal;
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ pub(super) struct Shim {
     inner: MemoryJournal,
     /// How often a room was opened.
     pub(super) opened: AtomicUsize,
+    /// How often records were read, and up to which seq they cannot be.
+    pub(super) reads: AtomicUsize,
+    pub(super) unreadable: Mutex<Seq>,
     /// Whether reads of rooms and commands panic.
     pub(super) panics: AtomicBool,
     /// How long opening a room takes; those in [`Self::hanging`] never open.
@@ -33,6 +37,8 @@ impl Shim {
         Self {
             inner,
             opened: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
+            unreadable: Mutex::default(),
             panics: AtomicBool::new(false),
             open_takes: Mutex::default(),
             hanging: Mutex::default(),
@@ -77,7 +83,11 @@ impl Journal for Shim {
     }
 
     async fn read(&self, room: RoomId, after: Seq, up_to: Seq, limit: u32) -> Result<Vec<Stored>, JournalError> {
-        self.inner.read(room, after, up_to, limit).await
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let mut records = self.inner.read(room, after, up_to, limit).await?;
+        let unreadable = *self.unreadable.lock();
+        records.iter_mut().filter(|record| record.seq <= unreadable).for_each(|record| record.bytes = Bytes::from_static(b"nonsense"));
+        Ok(records)
     }
 
     async fn last_command(&self, room: RoomId, author: UserId, client: ClientId) -> Result<Option<CommandNumber>, JournalError> {
