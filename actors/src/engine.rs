@@ -19,6 +19,7 @@ use crate::ports::{Clock, Directory, Journal, JournalError, Notifier, Reservatio
 use crate::room::message::Own;
 use crate::room::{From, Op, Outcome, Read, RoomMsg, RoomView};
 use crate::sabotage::Sabotage;
+use crate::spread::spread_hint;
 use ractor::{Actor, ActorRef, ActorStatus};
 use serde_json::Value;
 use std::sync::{Arc, Weak};
@@ -71,6 +72,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new_id(&self) -> uuid::Uuid {
         (self.ids)()
+    }
+
+    /// A rejection that many may get at once, for one of them.
+    pub(crate) fn spread(&self, rejection: Rejection) -> Rejection {
+        if rejection.retry_after_ms.is_some() { spread_hint(rejection, self.new_id()) } else { rejection }
     }
 }
 
@@ -192,6 +198,11 @@ impl Engine {
         self.shared.cluster.as_ref().map(|cluster| cluster.standing())
     }
 
+    /// A rejection that many may get at once, for one of them.
+    pub(crate) fn spread(&self, rejection: Rejection) -> Rejection {
+        self.shared.spread(rejection)
+    }
+
     /// A room that this node owns, claimed and started if need be.
     pub(crate) async fn room_here(&self, room: RoomId) -> Result<RoomRef, Rejection> {
         registry::room(&self.shared, &self.supervisor, room, Where::Here).await
@@ -253,7 +264,7 @@ impl Engine {
             return found;
         }
         let made = self.shared.journal.create(room, kind, self.shared.clock.now()).await;
-        made.map_err(|error| unavailable(&error))?;
+        made.map_err(|error| self.spread(unavailable(&error)))?;
         let server = UserCard { user: UserId::ROOM, name: String::new(), group: None };
         match self.call(room, server, &command, CallOptions::default()).await {
             // Somebody else was faster.
@@ -289,7 +300,7 @@ impl Engine {
             origin: None,
         };
         K::decide(&K::State::default(), &ctx, &parsed)?;
-        self.shared.journal.create(room, K::KIND, self.shared.clock.now()).await.map_err(|error| unavailable(&error))?;
+        self.shared.journal.create(room, K::KIND, self.shared.clock.now()).await.map_err(|error| self.spread(unavailable(&error)))?;
         self.call(room, author, command, CallOptions { id, kind: Some(K::KIND), ..CallOptions::default() }).await
     }
 
@@ -311,7 +322,7 @@ impl Engine {
                 return Err(Rejection::not_found("there is no such room"));
             }
             let (command, needs) = address.parse(command)?;
-            let permits = vec![address.admit()?];
+            let permits = vec![address.admit().map_err(|full| self.spread(full))?];
             let ready = self.prepare(room, author.user, &needs).await?;
             let (reply, answer) = oneshot::channel();
             let from = From::Caller { author: author.clone(), reply };
@@ -324,7 +335,7 @@ impl Engine {
                 other => return other,
             }
         }
-        Err(Rejection::new(ErrorCode::Retry, "the room keeps moving").retry_after_ms(250))
+        Err(self.spread(Rejection::new(ErrorCode::Retry, "the room keeps moving").retry_after_ms(250)))
     }
 
     /// Whether what was refused can be had where the room is now: also when its owner goes away, unless that is this node.
@@ -360,7 +371,7 @@ impl Engine {
                 Err(refused) if self.has_moved(&refused) => continue,
                 found => found?,
             };
-            let permit = address.admit()?;
+            let permit = address.admit().map_err(|full| self.spread(full))?;
             let (reply, answer) = oneshot::channel();
             if address.tell(RoomMsg::Read(Read { who: who.clone(), reply, permit })).is_err() {
                 continue;
@@ -370,15 +381,16 @@ impl Engine {
                 other => return other,
             }
         }
-        Err(Rejection::new(ErrorCode::Retry, "the room keeps moving").retry_after_ms(250))
+        Err(self.spread(Rejection::new(ErrorCode::Retry, "the room keeps moving").retry_after_ms(250)))
     }
 
     async fn wait<T>(&self, answer: oneshot::Receiver<Result<T, Rejection>>) -> Result<T, Rejection> {
-        match tokio::time::timeout(self.shared.config.call_timeout, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Rejection::new(ErrorCode::Retry, "the room failed; the outcome is not known").retry_after_ms(500)),
-            Err(_) => Err(Rejection::new(ErrorCode::Retry, "the journal takes too long; the outcome is not known").retry_after_ms(1_000)),
-        }
+        let unknown = match tokio::time::timeout(self.shared.config.call_timeout, answer).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(_)) => Rejection::new(ErrorCode::Retry, "the room failed; the outcome is not known").retry_after_ms(500),
+            Err(_) => Rejection::new(ErrorCode::Retry, "the journal takes too long; the outcome is not known").retry_after_ms(1_000),
+        };
+        Err(self.spread(unknown))
     }
 
     /// The cards of users that a command names.
@@ -389,7 +401,7 @@ impl Engine {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        self.shared.directory.cards(users).await.map_err(|error| unavailable(&error))
+        self.shared.directory.cards(users).await.map_err(|error| self.spread(unavailable(&error)))
     }
 
     /// Gets ready what a command needs: cards, and a reservation of what it counts against.

@@ -7,6 +7,7 @@
 use crate::frame::Frame;
 use crate::ports::{Notifier, SessionSink};
 use crate::session::{Control, Ending};
+use crate::spread::spread_hint;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -58,7 +59,8 @@ impl Hub {
     pub fn register(self: &Arc<Self>, user: UserId, login: Uuid) -> Result<Registration, Rejection> {
         let mut users = self.users.lock();
         if let Some(ending) = &users.draining {
-            return Err(Rejection { retry_after_ms: ending.retry_after_ms, ..Rejection::new(ending.code, ending.message.clone()) });
+            let refused = Rejection { retry_after_ms: ending.retry_after_ms, ..Rejection::new(ending.code, ending.message.clone()) };
+            return Err(spread_hint(refused, Uuid::from_u128(user.0.as_u128() ^ login.as_u128())));
         }
         let entries = users.by_user.entry(user).or_default();
         if entries.len() >= self.sockets_per_user_max {

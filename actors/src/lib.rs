@@ -17,6 +17,7 @@ mod sabotage;
 pub mod session;
 #[cfg(test)]
 mod sim;
+mod spread;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

@@ -328,7 +328,7 @@ impl<K: RoomKind> Room<K> {
             RoomMsg::Join(_) => {}
             RoomMsg::Op(op) => self.answer(Asker::of(op, None).0, Err(moved())),
             RoomMsg::Read(read) => {
-                let _ = read.reply.send(Err(moved()));
+                let _ = read.reply.send(Err(self.shared.spread(moved())));
             }
             RoomMsg::Leave { session, .. } => {
                 self.members.remove(session);

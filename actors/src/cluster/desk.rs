@@ -187,7 +187,7 @@ impl Desk {
             // The relay takes an answer to mean that this is ours now; a refusal gives it back.
             let reservation = needs.quota.zip(reservation).map(|(quota, id)| Reservation { id, room: self.room, user, quota });
             let kept = reservation.map(|reservation| Reserved::new(Arc::clone(self.engine.journal()), reservation));
-            Ok((command, kept, address.admit()?))
+            Ok((command, kept, address.admit().map_err(|full| self.engine.spread(full))?))
         });
         let (command, kept, permit) = match admitted {
             Ok(admitted) => admitted,
@@ -236,7 +236,7 @@ impl Desk {
         let permit = match address.admit() {
             Ok(permit) => permit,
             Err(rejection) => {
-                self.link.push(&Down::View { call, view: Err(rejection) });
+                self.link.push(&Down::View { call, view: Err(self.engine.spread(rejection)) });
                 return Ok(());
             }
         };

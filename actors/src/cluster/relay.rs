@@ -361,10 +361,10 @@ impl Relay {
                 Call::Session { .. } => {}
                 Call::Caller { reply, numbered, .. } => {
                     let told = if numbered { moved() } else { unknown() };
-                    let _ = reply.send(Err(rejection.clone().unwrap_or(told)));
+                    let _ = reply.send(Err(self.shared.spread(rejection.clone().unwrap_or(told))));
                 }
                 Call::Read(read) => {
-                    let _ = read.reply.send(Err(rejection.clone().unwrap_or_else(moved)));
+                    let _ = read.reply.send(Err(self.shared.spread(rejection.clone().unwrap_or_else(moved))));
                 }
             }
         }
@@ -384,15 +384,16 @@ impl Relay {
             RoomMsg::Op(op) => match op.from {
                 From::Session { sink, .. } => {
                     if let Some((_, n)) = op.id {
-                        sink.send_always(&[frame_of(&ServerFrame::Rejected { room: self.room, n, rejection: moved() })]);
+                        let rejection = self.shared.spread(moved());
+                        sink.send_always(&[frame_of(&ServerFrame::Rejected { room: self.room, n, rejection })]);
                     }
                 }
                 From::Caller { reply, .. } => {
-                    let _ = reply.send(Err(moved()));
+                    let _ = reply.send(Err(self.shared.spread(moved())));
                 }
             },
             RoomMsg::Read(read) => {
-                let _ = read.reply.send(Err(moved()));
+                let _ = read.reply.send(Err(self.shared.spread(moved())));
             }
             // A join's link, dropped, says that the room is gone.
             RoomMsg::Join(_) | RoomMsg::Leave { .. } | RoomMsg::Presence { .. } | RoomMsg::Drained { .. } | RoomMsg::Own(_) => {}

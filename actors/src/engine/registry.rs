@@ -329,6 +329,8 @@ pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, r
         Err(refused) if at == Where::Anywhere && refused.code == ErrorCode::Moved => get(shared, supervisor, room, at).await,
         found => found,
     }
+    // All who waited for the room hear the same at the same moment.
+    .map_err(|refused| shared.spread(refused))
 }
 
 /// A room that is asked for where it only has a relay. If it was passed on to this node, the relay leads to an owner that is none any more, and may

@@ -290,7 +290,7 @@ impl<K: RoomKind> Room<K> {
             }
             From::Caller { reply, .. } => {
                 // The caller may have given up waiting; then nobody needs the answer.
-                let _ = reply.send(answer);
+                let _ = reply.send(answer.map_err(|rejection| self.shared.spread(rejection)));
             }
         }
         drop(receipt);
@@ -315,7 +315,8 @@ impl<K: RoomKind> Room<K> {
             Ok(Outcome { seq, repeated, conflicts }) => ServerFrame::Ack { room, n, seq, durable: true, repeated, conflicts },
             Err(rejection) => {
                 metrics::counter!("tripsync_commands_rejected_total", "code" => rejection.code.as_str()).increment(1);
-                ServerFrame::Rejected { room, n, rejection }
+                // What a failure or a move brings is told to everybody who waits.
+                ServerFrame::Rejected { room, n, rejection: self.shared.spread(rejection) }
             }
         }))
     }

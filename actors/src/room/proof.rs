@@ -248,7 +248,7 @@ impl<K: RoomKind> Room<K> {
                 Output::Applied(asker, _) if asker.id.is_none() => self.answer(asker, Err(unknown())),
                 Output::Applied(asker, _) | Output::Refused(asker, _) => self.answer(asker, Err(moved())),
                 Output::View { read, .. } => {
-                    let _ = read.reply.send(Err(moved()));
+                    let _ = read.reply.send(Err(self.shared.spread(moved())));
                 }
                 // Dropped, a link says that the room is gone.
                 Output::Joined { .. } | Output::Denied(_) | Output::Snapshot(_) => {}
