@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The engine's bounds and times; `Default` is what the documentation promises.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Events that a room keeps in memory for resuming sessions (default 1,000); whoever is further behind gets a snapshot.
+    /// Events that a room keeps in memory for resuming sessions (default 1,000; one that was just restored has the last 256); whoever is further
+    /// behind gets a snapshot.
     pub ring_events_max: usize,
     /// Bytes of such events (default 256 KiB).
     pub ring_bytes_max: usize,
@@ -24,6 +25,9 @@ pub struct EngineConfig {
     /// Commands and reads that may wait for one room, over all its sessions (default 4,096); beyond it they are refused as
     /// `overloaded`.
     pub room_commands_max: usize,
+    /// Sessions that may be on their way into a room at once, over all rooms of the node (default 64); more wait, in the order in which they
+    /// came, so that a storm of joins does not starve who is in already.
+    pub joins_at_once: usize,
     /// Clients per room whose last commands are held in memory (default 1,024); others are looked up in the journal.
     pub clients_max: usize,
     /// Journal lanes (default 1; Postgres takes more, SQLite has one writer anyway).
@@ -55,6 +59,7 @@ impl Default for EngineConfig {
             presence_tick: Duration::from_millis(50),
             presence_grace: Duration::from_secs(5),
             room_commands_max: 4_096,
+            joins_at_once: 64,
             clients_max: 1_024,
             lanes: 1,
             lane_queue_max: 4_096,

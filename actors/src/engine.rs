@@ -1,11 +1,14 @@
 //! The way in: rooms by id, commands and reads for surfaces without a session.
 
+mod admission;
 mod lookout;
 mod registry;
 mod reserved;
 mod room_ref;
 mod supervisor;
 
+pub(crate) use admission::Admission;
+pub use admission::Turn;
 pub(crate) use registry::{Registry, Where};
 pub use reserved::Reserved;
 #[cfg(test)]
@@ -65,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
     pub(crate) lanes: Lanes,
     pub(crate) registry: Registry,
+    pub(crate) admission: Admission,
     pub(crate) sabotage: Sabotage,
     pub(crate) cluster: Option<Arc<Cluster>>,
 }
@@ -143,12 +147,26 @@ impl Engine {
         let lanes = Lanes::start(&journal, &config);
         let cluster = cluster.map(Cluster::new);
         let node = cluster.as_ref().map_or_else(|| NodeId(ids()), |cluster| cluster.node);
-        let registry = Registry::new(kinds, &config);
+        let (registry, admission) = (Registry::new(kinds, &config), Admission::new(config.joins_at_once));
         let notifier: Arc<dyn Notifier> = match &cluster {
             Some(cluster) => Arc::new(Everywhere { here: Arc::clone(&here), cluster: Arc::clone(cluster) }),
             None => Arc::clone(&here),
         };
-        let shared = Arc::new(Shared { journal, clock, directory, notifier, here, ids, node, config, lanes, registry, sabotage, cluster });
+        let shared = Arc::new(Shared {
+            journal,
+            clock,
+            directory,
+            notifier,
+            here,
+            ids,
+            node,
+            config,
+            lanes,
+            registry,
+            admission,
+            sabotage,
+            cluster,
+        });
         let (supervisor, _) = Actor::spawn(None, Supervisor, Arc::clone(&shared)).await?;
         let engine = Self { shared, supervisor };
         if let Some(cluster) = &engine.shared.cluster {
@@ -414,7 +432,8 @@ impl Engine {
         let reservation = Reservation { id: self.new_id(), room, user: author, quota };
         // Before the journal is asked: what it keeps for a command that is given up meanwhile is given back too.
         let kept = Reserved::new(Arc::clone(&self.shared.journal), reservation);
-        let reserved = self.shared.journal.reserve(reservation, self.shared.clock.now()).await.map_err(|error| unavailable(&error))?;
+        let reserved =
+            self.shared.journal.reserve(reservation, self.shared.clock.now()).await.map_err(|error| self.spread(unavailable(&error)))?;
         Ok(Ready { users, reserved, kept: Some(kept) })
     }
 
@@ -442,6 +461,10 @@ impl crate::session::Rooms for Engine {
 
     async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Ready, Rejection> {
         Self::prepare(self, room, author, needs).await
+    }
+
+    async fn turn(&self) -> Turn {
+        self.shared.admission.turn().await
     }
 }
 

@@ -68,6 +68,7 @@ impl Rooms {
             snapshot_every: live.snapshot_every,
             idle_after: live.idle_after,
             presence_grace: live.presence_grace,
+            joins_at_once: live.joins_at_once.try_into().unwrap_or(usize::MAX),
             ..defaults
         };
         let kinds = Kinds::default().with::<Trip>().with::<Pool>().with::<Inbox>();

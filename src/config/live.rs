@@ -17,6 +17,8 @@ pub struct LiveConfig {
     /// How long somebody whose socket dropped stays present.
     #[serde(with = "value::span")]
     pub presence_grace: Duration,
+    /// Sessions on their way into rooms at once.
+    pub joins_at_once: u32,
     /// Largest message from a client, in bytes.
     pub frame_bytes_max: u32,
     /// Commands per second.
@@ -73,6 +75,7 @@ impl LiveConfig {
     /// What does not hold together.
     pub(super) fn findings(&self) -> Vec<String> {
         let counts = [
+            ("joins_at_once", self.joins_at_once),
             ("commands_per_s", self.commands_per_s),
             ("commands_burst", self.commands_burst),
             ("commands_in_flight_max", self.commands_in_flight_max),
@@ -114,6 +117,8 @@ mod tests {
     fn the_defaults_are_what_the_protocol_promises() {
         let loaded = Sources::default().load().unwrap();
         assert_eq!(loaded.config.live.session_limits(), SessionLimits::default());
+        let at_once = tripsync_actors::EngineConfig::default().joins_at_once;
+        assert_eq!(usize::try_from(loaded.config.live.joins_at_once), Ok(at_once));
     }
 
     #[test]

@@ -135,6 +135,8 @@ impl Desk {
                 self.sessions.insert(session, guest);
                 let info = Arc::new(SessionInfo { id: guest.id, card, client, codec: Codec::MessagePack });
                 let sink = self.link.sink(session, joining);
+                // Without a turn of this node's: it has one of its own node's, until it hears that it is in. So joins from elsewhere are bounded by
+                // what each other node lets go, and no desk has to hold up what follows a join for it.
                 let join = Join::new(self.room, info, sink, Arc::default(), since);
                 self.tell(RoomMsg::Join(join)).await
             }

@@ -5,6 +5,7 @@ use crate::frame::{Frame, frame_of};
 use crate::ports::{Sent, SessionSink};
 use crate::room::log::Recent;
 use crate::room::message::{Cursor, Link, SessionInfo};
+use crate::spread::spread_hint;
 use bytes::Bytes;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -179,12 +180,17 @@ impl Members {
 
     /// Takes everybody out because the room cannot be had: who was in it hears `left`, who was on the way in `error`.
     pub(crate) fn refuse_all(&mut self, rejection: &Rejection) {
-        let Rejection { code, message, retry_after_ms, .. } = rejection.clone();
-        let left = frame_of(&ServerFrame::Left { room: self.room, code, message: message.into_owned(), retry_after_ms });
-        let error = frame_of(&ServerFrame::Error { rejection: rejection.clone(), about: Some(About { room: self.room, n: None }) });
+        let room = self.room;
         for (session, _) in self.users() {
             if let Some(Member { cursor, link, .. }) = self.take(session) {
-                link.sink.send_always(std::slice::from_ref(if cursor.get().is_some() { &left } else { &error }));
+                let rejection = spread_hint(rejection.clone(), session.0);
+                let frame = if cursor.get().is_some() {
+                    let Rejection { code, message, retry_after_ms, .. } = rejection;
+                    ServerFrame::Left { room, code, message: message.into_owned(), retry_after_ms }
+                } else {
+                    ServerFrame::Error { rejection, about: Some(About { room, n: None }) }
+                };
+                link.sink.send_always(&[frame_of(&frame)]);
                 link.end();
             }
         }
@@ -222,6 +228,7 @@ impl Members {
     /// Sends a session its `joined` frame; from here on it gets every event.
     pub(crate) fn start(&mut self, session: SessionId, joined: &Frame, at: Position) {
         let Some(member) = self.get_mut(session) else { return };
+        member.link.give_turn_back();
         if let Some(remote) = member.link.sink.remote() {
             remote.start(member.role, at, joined);
             member.stage = Stage::Live;

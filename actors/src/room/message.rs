@@ -1,7 +1,7 @@
 //! What one says to a room's actor.
 
 use crate::cluster::Receipt;
-use crate::engine::Ready;
+use crate::engine::{Ready, Turn};
 use crate::lane::Committed;
 use crate::ports::{Detached, SessionSink, StoredCommand};
 use crate::room::clients::ClientKey;
@@ -162,8 +162,15 @@ impl Join {
     /// A session that enters a room.
     #[must_use]
     pub fn new(room: RoomId, session: Arc<SessionInfo>, sink: Arc<dyn SessionSink>, cursor: Arc<Cursor>, since: Option<Position>) -> Self {
-        let link = Link { room, session: session.id, sink, told: false };
+        let link = Link { room, session: session.id, sink, turn: None, told: false };
         Self { session, link, cursor, since }
+    }
+
+    /// The same, with leave to be on its way, which it gives back when it has come in or cannot.
+    #[must_use]
+    pub fn with(mut self, turn: Turn) -> Self {
+        self.link.turn = Some(turn);
+        self
     }
 }
 
@@ -173,6 +180,8 @@ pub(crate) struct Link {
     room: RoomId,
     pub(crate) session: SessionId,
     pub(crate) sink: Arc<dyn SessionSink>,
+    /// While it is on its way in. Set by [`Join::with`]; given back when its `joined` is written, when it must wait for something, and with the link.
+    turn: Option<Turn>,
     told: bool,
 }
 
@@ -181,6 +190,11 @@ impl Link {
     pub(crate) fn end(mut self) {
         self.told = true;
         self.sink.detached(self.room, Detached::Ended);
+    }
+
+    /// Others may be on their way: the session is in, or waits for what is not its turn to bring.
+    pub(crate) fn give_turn_back(&mut self) {
+        self.turn = None;
     }
 
     /// The session went by itself.

@@ -91,7 +91,7 @@ impl Doubt {
 
 impl<K: RoomKind> Room<K> {
     /// Keeps back what may not be answered before the room is known to be ours; and what comes after such a thing, for the order.
-    pub(super) fn unless_in_doubt(&mut self, message: RoomMsg) -> Option<RoomMsg> {
+    pub(super) fn unless_in_doubt(&mut self, mut message: RoomMsg) -> Option<RoomMsg> {
         let Some(cluster) = &self.shared.cluster else { return Some(message) };
         let answers = matches!(message, RoomMsg::Join(_) | RoomMsg::Op(_) | RoomMsg::Read(_) | RoomMsg::Drained { .. });
         let in_order = matches!(message, RoomMsg::Presence { .. }) && !self.doubt.is_settled();
@@ -102,6 +102,9 @@ impl<K: RoomKind> Room<K> {
         let sure = self.phase == Phase::Reloading || (self.doubt.is_settled() && covered);
         if sure || !(answers || in_order) {
             return Some(message);
+        }
+        if let RoomMsg::Join(join) = &mut message {
+            join.link.give_turn_back();
         }
         self.doubt.wait(message);
         self.make_sure();

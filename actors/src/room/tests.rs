@@ -16,3 +16,4 @@ mod rest;
 mod resume;
 mod shim;
 mod stage;
+mod storm;

@@ -15,13 +15,11 @@ impl<K: RoomKind> Room<K> {
     pub(super) fn join(&mut self, join: Join) {
         self.last_use = Instant::now();
         if self.phase == Phase::Reloading {
-            self.held.push(RoomMsg::Join(join));
-            return;
+            return self.hold(join);
         }
         self.expire();
         if self.phase == Phase::Reloading {
-            self.held.push(RoomMsg::Join(join));
-            return;
+            return self.hold(join);
         }
         let Join { session, link, cursor, since } = join;
         self.gate.withdraw(session.id);
@@ -34,6 +32,12 @@ impl<K: RoomKind> Room<K> {
         let id = session.id;
         self.members.add(session, link, cursor, role, self.log.decided());
         self.gate_joined(id, user, since);
+    }
+
+    /// Keeps a join until the reload is done; joins into other rooms need not wait for that.
+    fn hold(&mut self, mut join: Join) {
+        join.link.give_turn_back();
+        self.held.push(RoomMsg::Join(join));
     }
 
     /// Puts a session's `joined` at the gate.

@@ -1,6 +1,6 @@
 //! A session's place in one room.
 
-use crate::engine::{Ready, RoomRef};
+use crate::engine::{Ready, RoomRef, Turn};
 use crate::frame::Frame;
 use crate::ports::{Detached, Sent, SessionSink};
 use crate::room::Cursor;
@@ -68,8 +68,8 @@ pub(crate) type Work = BoxFuture<'static, Done>;
 
 /// What came of it.
 pub(crate) enum Done {
-    /// The room was got, or not.
-    Found(Result<RoomRef, Rejection>),
+    /// The room was got, with leave to join it, or not.
+    Found(Result<(RoomRef, Turn), Rejection>),
     /// What the first waiting command needs.
     Ready(Result<Ready, Rejection>),
 }

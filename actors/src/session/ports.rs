@@ -1,6 +1,6 @@
 //! What a session needs of the world.
 
-use crate::engine::{Needs, Ready, RoomRef};
+use crate::engine::{Needs, Ready, RoomRef, Turn};
 use crate::ports::Clock;
 use crate::session::SessionLimits;
 use async_trait::async_trait;
@@ -31,6 +31,9 @@ pub trait Rooms: Send + Sync + 'static {
     /// # Errors
     /// What the client is told.
     async fn prepare(&self, room: RoomId, author: UserId, needs: &Needs) -> Result<Ready, Rejection>;
+
+    /// Waits for leave to look for a room and join it.
+    async fn turn(&self) -> Turn;
 }
 
 /// Judges fresh access tokens.

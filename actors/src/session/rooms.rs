@@ -2,9 +2,10 @@
 
 use super::place::{Done, Place, Seat, Waiting, Work};
 use super::{Ending, Session, Shared};
-use crate::engine::{Needs, RoomRef};
+use crate::engine::{Needs, RoomRef, Turn};
 use crate::ports::Detached;
-use crate::room::{From, Join, Op, RoomMsg};
+use crate::room::{From, Join, Op, RoomMsg, SessionInfo};
+use crate::spread::{spread_hint, spread_wait};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,11 +18,14 @@ use tripsync_domain::{CommandNumber, ErrorCode, Rejection, RoomId, Seq, UserId};
 
 /// How often a session that was in a room asks for it again before it gives up.
 const RETURN_ATTEMPTS: u32 = 6;
-/// How often in a row a room may be lost soon after it was entered, before the session gives up; the waits in between sum up to 13 s.
+/// How often in a row a room may be lost soon after it was entered, before the session gives up; the waits in between sum up to 13 s at least.
 const LOSSES_MAX: u32 = 8;
 /// A room that stayed for this long is forgiven earlier losses: it moved, or its owner died, which is no reason to wait. One that fails
 /// again and again is sent to rest by its registry.
 const CALM: Duration = Duration::from_secs(1);
+
+/// When somebody who waited too long for a turn may come again, at the earliest.
+const BUSY_MS: u64 = 2_000;
 
 /// How the way of the first waiting command went on.
 enum Next {
@@ -42,8 +46,7 @@ impl Session {
                 let _ = address.tell(RoomMsg::Leave { session: self.info.id, dropped: true });
                 place.seat = Seat::new(Arc::clone(&self.sink), Arc::clone(&self.control));
                 place.cursor = Arc::default();
-                place.work = None;
-                self.enter(index, address);
+                place.work = Some(look_for(&self.shared, &self.info, room, 1, Duration::ZERO));
             }
             return Ok(());
         }
@@ -52,7 +55,7 @@ impl Session {
             let text = format!("a socket holds at most {rooms_max} rooms; leave one first");
             return self.complain(Rejection::new(ErrorCode::TooManyRooms, text), Some(About { room, n: None }));
         }
-        let work = look_for(&self.shared, (room, self.info.card.user), 1, Duration::ZERO);
+        let work = look_for(&self.shared, &self.info, room, 1, Duration::ZERO);
         self.places.push(Place {
             room,
             address: None,
@@ -148,8 +151,8 @@ impl Session {
         let place = &mut self.places[index];
         place.work = None;
         match done {
-            Done::Found(Ok(address)) => {
-                self.enter(index, address);
+            Done::Found(Ok((address, turn))) => {
+                self.enter(index, address, turn);
                 Ok(())
             }
             Done::Found(Err(rejection)) => self.not_entered(index, rejection),
@@ -172,10 +175,10 @@ impl Session {
     }
 
     /// Joins a room that was found, and goes on with what waited for that.
-    fn enter(&mut self, index: usize, address: RoomRef) {
+    fn enter(&mut self, index: usize, address: RoomRef, turn: Turn) {
         let place = &mut self.places[index];
         let join = Join::new(place.room, Arc::clone(&self.info), Arc::clone(&place.seat) as _, Arc::clone(&place.cursor), place.since);
-        if address.tell(RoomMsg::Join(join)).is_err() {
+        if address.tell(RoomMsg::Join(join.with(turn))).is_err() {
             return self.come_back(index);
         }
         place.address = Some(address);
@@ -219,7 +222,7 @@ impl Session {
         if place.losses == LOSSES_MAX {
             let place = self.remove(index);
             let (room, message) = (place.room, "the room is lost again and again");
-            let rejection = Rejection::new(ErrorCode::Retry, message).retry_after_ms(5_000);
+            let rejection = spread_hint(Rejection::new(ErrorCode::Retry, message).retry_after_ms(5_000), self.info.id.0);
             self.say(&ServerFrame::Left {
                 room,
                 code: rejection.code,
@@ -228,14 +231,18 @@ impl Session {
             });
             return self.refuse_waiting(place, &rejection);
         }
-        let delay = if place.losses == 0 { Duration::ZERO } else { Duration::from_millis(50) * 2_u32.pow(place.losses.min(7)) };
+        // At once the first time: turns keep those who were in the room together from all coming at once.
+        let delay = match place.losses {
+            0 => Duration::ZERO,
+            losses => spread_wait(Duration::from_millis(50) * 2_u32.pow(losses.min(7)), self.info.id.0, losses),
+        };
         place.losses += 1;
         place.address = None;
         place.since = place.cursor.get().or(place.since);
         place.cursor = Arc::default();
         place.seat = Seat::new(Arc::clone(&self.sink), Arc::clone(&self.control));
         let attempts = if place.returning { RETURN_ATTEMPTS } else { 2 };
-        place.work = Some(look_for(&self.shared, (place.room, self.info.card.user), attempts, delay));
+        place.work = Some(look_for(&self.shared, &self.info, place.room, attempts, delay));
         metrics::counter!("tripsync_session_rejoins_total").increment(1);
     }
 
@@ -268,7 +275,7 @@ impl Session {
             place.work = Some(look_up(&self.shared, (place.room, self.info.card.user), needed));
             return Ok(Next::Wait);
         }
-        let place_in_room = address.admit()?;
+        let place_in_room = address.admit().map_err(|full| spread_hint(full, self.info.id.0))?;
         let own = match first.permit.take() {
             Some(permit) => Ok(permit),
             None => Arc::clone(&self.in_flight).try_acquire_owned(),
@@ -313,24 +320,33 @@ impl Session {
     }
 }
 
-/// Gets a room, after a delay and with some attempts, each with a limit.
-fn look_for(shared: &Arc<Shared>, (room, user): (RoomId, UserId), attempts: u32, delay: Duration) -> Work {
-    let shared = Arc::clone(shared);
+/// Gets a turn and a room, after a delay and with some attempts, each with a limit.
+fn look_for(shared: &Arc<Shared>, info: &SessionInfo, room: RoomId, attempts: u32, delay: Duration) -> Work {
+    let (shared, user, who) = (Arc::clone(shared), info.card.user, info.id.0);
     Box::pin(async move {
         if !delay.is_zero() {
             sleep(delay).await;
         }
+        let wait = shared.limits.wait;
         for attempt in 1.. {
-            let rejection = match timeout(shared.limits.wait, shared.rooms.room(room, user)).await {
-                Ok(Ok(address)) => return Done::Found(Ok(address)),
+            let Ok(turn) = timeout(wait, shared.rooms.turn()).await else {
+                metrics::counter!("tripsync_joins_refused_total").increment(1);
+                let refused = Rejection::new(ErrorCode::Overloaded, "too many sessions are on their way into rooms; join again later");
+                return Done::Found(Err(spread_hint(refused.retry_after_ms(BUSY_MS), who)));
+            };
+            let rejection = match timeout(wait, shared.rooms.room(room, user)).await {
+                Ok(Ok(address)) => return Done::Found(Ok((address, turn))),
                 Ok(Err(rejection)) => rejection,
-                Err(_) => Rejection::new(ErrorCode::Retry, "the room did not open in time").retry_after_ms(1_000),
+                Err(_) => spread_hint(Rejection::new(ErrorCode::Retry, "the room did not open in time").retry_after_ms(1_000), who),
             };
             if attempt >= attempts || rejection.code.advice() != Advice::RetryLater {
                 return Done::Found(Err(rejection));
             }
-            let hint = rejection.retry_after_ms.unwrap_or(250).clamp(100, 2_000);
-            sleep(Duration::from_millis(hint)).await;
+            // Nobody need wait for a wait.
+            drop(turn);
+            let hint = Duration::from_millis(rejection.retry_after_ms.unwrap_or(250));
+            let (least, most) = (Duration::from_millis(100), Duration::from_secs(2));
+            sleep(hint.clamp(spread_wait(least, who, attempt), spread_wait(most, who, attempt))).await;
         }
         Done::Found(Err(Rejection::new(ErrorCode::Retry, "the room did not open").retry_after_ms(1_000)))
     })

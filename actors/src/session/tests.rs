@@ -2,3 +2,4 @@ mod fake;
 mod limits;
 mod order;
 mod rooms;
+mod turns;

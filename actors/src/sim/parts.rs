@@ -43,6 +43,8 @@ pub(super) fn engine_config(tuning: &Tuning) -> EngineConfig {
         ring_events_max: tuning.ring_events,
         snapshot_every: tuning.snapshot_every,
         idle_after: Duration::from_millis(tuning.idle_ms),
+        // Nearly everybody waits for somebody.
+        joins_at_once: 2,
         clients_max: tuning.clients_max,
         ..EngineConfig::default()
     }

@@ -4,11 +4,13 @@ use super::kind::Notes;
 use super::shim::Shim;
 use crate::cluster::{ClusterConfig, ClusterPorts};
 use crate::config::EngineConfig;
-use crate::engine::{CallOptions, Engine, Kinds, Ports, Ready, RoomRef};
+use crate::engine::{CallOptions, Engine, Kinds, Ports, Ready, RoomRef, Turn};
 use crate::frame::Frame;
 use crate::ports::{Detached, Notifier, Sent, SessionSink};
 use crate::room::{Cursor, From, Join, Op, Outcome, RoomMsg, SessionInfo};
+use crate::session::Rooms;
 use crate::testing::{MemoryCluster, MemoryDirectory, MemoryJournal, MemoryNode, TestClock};
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -101,12 +103,15 @@ impl Stage {
 
     /// The same people on one of several nodes. Its rooms are those of the other stages of the hub; nothing is made.
     pub(super) async fn node(hub: &Hub, memory: &MemoryJournal) -> Self {
+        Self::node_with(hub, memory, EngineConfig::default()).await
+    }
+
+    pub(super) async fn node_with(hub: &Hub, memory: &MemoryJournal, config: EngineConfig) -> Self {
         let (shim, ids) = (Arc::new(Shim::new(memory.clone())), Arc::clone(&hub.ids));
         let clock = TestClock::running(Timestamp::from_ms(1_800_000_000_000));
         let node = NodeId(Uuid::from_u128(u128::from(ids.fetch_add(1, Ordering::Relaxed))));
         let far = hub.cluster.node(node);
         let ports = ClusterPorts { node, leases: far.leases(), bus: far.bus(), config: ClusterConfig::default() };
-        let config = EngineConfig::default();
         let engine = start_with(&shim, &clock, &ids, &config, Some(ports)).await;
         // Its lease is there.
         quiet().await;
@@ -159,6 +164,20 @@ impl Stage {
         let since = since.map(|(epoch, seq)| Position { epoch: Epoch(epoch), seq: Seq(seq) });
         let join = Join::new(room, Arc::clone(&socket.info), Arc::clone(&socket.ear) as _, Arc::clone(&socket.cursor), since);
         self.engine.room(room).await.unwrap().tell(RoomMsg::Join(join)).unwrap();
+    }
+
+    /// The same as a session would, with the node's only turn.
+    pub(super) async fn join_in_turn(&self, socket: &Socket) {
+        let turn = self.engine.turn().now_or_never().expect("a free turn");
+        self.tell(socket.joining(turn)).await;
+        quiet().await;
+    }
+
+    /// Whether the node's only turn is free.
+    pub(super) async fn has_turn(&self) -> bool {
+        let has = self.engine.turn().now_or_never().is_some();
+        quiet().await;
+        has
     }
 
     pub(super) async fn leave(&self, socket: &Socket, dropped: bool) {
@@ -240,6 +259,12 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// As its session asks to be let in.
+    pub(super) fn joining(&self, turn: Turn) -> RoomMsg {
+        let join = Join::new(ROOM, Arc::clone(&self.info), Arc::clone(&self.ear) as _, Arc::clone(&self.cursor), None);
+        RoomMsg::Join(join.with(turn))
+    }
+
     /// A new socket of the same client.
     pub(super) fn reconnected(&self, stage: &Stage) -> Self {
         let fresh = stage.socket(self.info.card.user);

@@ -1,6 +1,6 @@
 //! A session between a sink that remembers and rooms that write down what they are told.
 
-use crate::engine::{KindInfo, Needs, ParsedFor, Ready, RoomRef};
+use crate::engine::{Admission, KindInfo, Needs, ParsedFor, Ready, RoomRef, Turn};
 use crate::frame::Frame;
 use crate::ports::{Clock, Detached, Sent, SessionSink};
 use crate::room::message::Parsed;
@@ -136,6 +136,11 @@ impl FakeRoom {
         self.kept.lock().joins.last().unwrap().cursor.set(at);
     }
 
+    /// Lets in whoever joined.
+    pub(super) fn let_in(&self) {
+        self.kept.lock().joins.iter_mut().for_each(|join| join.link.give_turn_back());
+    }
+
     /// Answers everything: what was in flight is not any more.
     pub(super) fn settle(&self) {
         self.kept.lock().permits.clear();
@@ -147,8 +152,8 @@ impl FakeRoom {
 }
 
 /// Rooms by id.
-#[derive(Default)]
 pub(super) struct FakeRooms {
+    pub(super) admission: Admission,
     pub(super) rooms: Mutex<HashMap<RoomId, RoomRef>>,
     /// Rooms that never open.
     pub(super) stuck: Mutex<HashSet<RoomId>>,
@@ -157,8 +162,24 @@ pub(super) struct FakeRooms {
     pub(super) refuse: Mutex<Option<ErrorCode>>,
 }
 
+impl FakeRooms {
+    pub(super) fn new(joins_at_once: usize) -> Self {
+        Self {
+            admission: Admission::new(joins_at_once),
+            rooms: Mutex::default(),
+            stuck: Mutex::default(),
+            asked: Mutex::default(),
+            refuse: Mutex::default(),
+        }
+    }
+}
+
 #[async_trait]
 impl Rooms for FakeRooms {
+    async fn turn(&self) -> Turn {
+        self.admission.turn().await
+    }
+
     async fn room(&self, room: RoomId, _: UserId) -> Result<RoomRef, Rejection> {
         *self.asked.lock() += 1;
         if self.stuck.lock().contains(&room) {
@@ -220,9 +241,14 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
-        let (said, control, rooms) = (Arc::<Said>::default(), Arc::<Control>::default(), Arc::<FakeRooms>::default());
+        Self::with(&Arc::new(FakeRooms::new(64)), 7)
+    }
+
+    /// A session of the same user on rooms that it has not for itself.
+    pub(super) fn with(rooms: &Arc<FakeRooms>, session: u128) -> Self {
+        let (said, control, rooms) = (Arc::<Said>::default(), Arc::<Control>::default(), Arc::clone(rooms));
         let info = SessionInfo {
-            id: SessionId(Uuid::from_u128(7)),
+            id: SessionId(Uuid::from_u128(session)),
             card: UserCard { user: USER, name: "Ann".into(), group: None },
             client: ClientId(Uuid::from_u128(8)),
             codec: Codec::Json,
