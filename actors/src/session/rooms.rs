@@ -22,7 +22,7 @@ const RETURN_ATTEMPTS: u32 = 6;
 const LOSSES_MAX: u32 = 8;
 /// A room that stayed for this long is forgiven earlier losses: it moved, or its owner died, which is no reason to wait. One that fails
 /// again and again is sent to rest by its registry.
-const CALM: Duration = Duration::from_secs(1);
+const CALM: Duration = Duration::from_millis(500);
 
 /// When somebody who waited too long for a turn may come again, at the earliest.
 const BUSY_MS: u64 = 2_000;
