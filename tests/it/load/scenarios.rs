@@ -1,6 +1,6 @@
 //! Every scenario that comes with the tool, smaller: it runs, ends with a verdict, and the verdict notices a server that is broken on purpose.
 
-use super::load;
+use super::{Ran, load};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
@@ -85,21 +85,33 @@ lag_p99_ms = 20000
 busy_share = 2
 "#;
 
+async fn sent_again(sabotage: Option<&'static str>) -> Ran {
+    let ran = spawn_blocking(move || {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("sent-again.toml");
+        std::fs::write(&file, SENT_AGAIN).unwrap();
+        load(&["run", file.to_str().unwrap()], sabotage)
+    });
+    ran.await.unwrap()
+}
+
 /// No answer tells of it: the first was lost with its socket.
 #[tokio::test]
 async fn a_command_that_is_applied_again_after_coming_back_is_noticed() {
     for (sabotage, code) in [(None, 0), (Some("NoDedupe"), 3)] {
-        let ran = spawn_blocking(move || {
-            let folder = TempDir::new().unwrap();
-            let file = folder.path().join("sent-again.toml");
-            std::fs::write(&file, SENT_AGAIN).unwrap();
-            load(&["run", file.to_str().unwrap()], sabotage)
-        });
-        let ran = ran.await.unwrap();
+        let ran = sent_again(sabotage).await;
         assert_eq!(ran.code(), Some(code), "{sabotage:?}: {}", ran.said());
         let twice = ran.said().contains("was applied twice, at");
         assert_eq!(twice, sabotage.is_some(), "{sabotage:?}: {}", ran.said());
     }
+}
+
+/// Whoever comes back meanwhile is told of a state without them, and never hears of them.
+#[tokio::test]
+async fn events_that_are_shown_before_they_are_durable_are_noticed() {
+    let ran = sent_again(Some("BroadcastEarly")).await;
+    assert_eq!(ran.code(), Some(3), "{}", ran.said());
+    assert!(ran.check("order")["violations"].as_u64() > Some(0), "{}", ran.said());
 }
 
 /// The bare server promises less; what it does promise it holds, so that the figures against it count.

@@ -60,9 +60,3 @@ async fn a_gap_after_coming_back_is_noticed() {
 async fn keeping_a_removed_member_is_noticed() {
     noticed("KeepRemoved", "membership").await;
 }
-
-#[tokio::test]
-async fn showing_events_before_they_are_durable_is_noticed() {
-    // Whoever comes in meanwhile is told of a state without them, and never hears of them.
-    noticed("BroadcastEarly", "order").await;
-}
