@@ -64,7 +64,16 @@ impl People {
     pub(super) fn act(&self, act: &Act) {
         match act {
             // Told only to a client with a socket: one without does not ask.
-            Act::Join { client, room, since } => self.tell(*client, |model| vec![model.join(*room, *since)]),
+            Act::Join { client, room, since } => {
+                let behind = self.connections[*client].as_ref().is_some_and(|connection| connection.is_behind());
+                self.tell(*client, |model| {
+                    let frame = model.join(*room, *since);
+                    if behind {
+                        model.is_behind(*room);
+                    }
+                    vec![frame]
+                });
+            }
             Act::Leave { client, room } => self.tell(*client, |model| model.leave(*room).into_iter().collect()),
             Act::Op { client, room, seed, times } => {
                 let frames = self.models[*client].lock().compose(*room, *seed, *times);

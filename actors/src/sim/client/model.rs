@@ -117,6 +117,12 @@ impl Model {
         room.join(since, &self.known)
     }
 
+    /// What was sent before it asked to come in waits to be read: a `joined` among it, of a session that came back by itself, may be taken for the
+    /// answer, so nothing is promised of that.
+    pub(in crate::sim) fn is_behind(&mut self, room: usize) {
+        self.rooms[room].shown = None;
+    }
+
     /// Says what it does, if it is in the room.
     pub(in crate::sim) fn presence(&self, room: usize) -> Vec<ClientFrame> {
         let room = &self.rooms[room];
