@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::fleet::{Fleet, Wiring};
 use super::load::Account;
 use super::plan::Plan;
-use crate::harness::{Client, Server, http_client};
+use crate::harness::{Client, Server};
 
 const EVENTS: u64 = 40;
 /// Sockets at each node.
@@ -46,7 +46,5 @@ async fn an_event_costs_the_owner_one_word_per_node() {
 
 /// Words with events that a node has told others.
 async fn fans(server: &Server) -> u64 {
-    let text = http_client().get(server.metrics_url()).send().await.unwrap().text().await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("tripsync_cluster_words_sent_total{kind=\"fan\"} "));
-    line.map_or(0, |count| count.parse().unwrap())
+    server.metric("tripsync_cluster_words_sent_total{kind=\"fan\"}").await.unwrap_or(0)
 }

@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use uuid::Uuid;
 use xtask::process::Signal;
 
 use super::cable::Cut;
-use super::fleet::{Fleet, NODES, Owned};
+use super::fleet::{DATABASE_REACHED, Fleet, LEASE_HELD, NODES, Owned};
 use super::load::Load;
 
-/// Well past a lease (1 s).
-const PAST_THE_LEASE: Duration = Duration::from_millis(2_500);
-/// How long a room may take to be another node's.
-const TAKEOVER_LIMIT: Duration = Duration::from_secs(30);
 /// How long a node may take to drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
@@ -22,7 +18,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 pub(super) enum Fault {
     /// `kill -9` of an owner.
     Kill,
-    /// SIGSTOP of an owner until its lease is long over, then SIGCONT.
+    /// SIGSTOP of an owner until its rooms are others', then SIGCONT.
     Stop,
     /// SIGTERM of an owner.
     Term,
@@ -48,6 +44,8 @@ pub(super) enum Hit {
 impl Fault {
     /// Does it once; back when every room goes on.
     pub(super) async fn round(self, number: usize, fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
+        // What the round waits for must not be left over from the last one.
+        fleet.is_whole().await;
         let hits = match self {
             Self::Kill => kill(fleet, load).await,
             Self::Stop => stop(fleet, load).await,
@@ -76,7 +74,7 @@ async fn kill(fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
     let (node, owned) = victim(fleet, load).await;
     let at = Instant::now();
     fleet.servers[node].kill().await;
-    fleet.taken_over(&owned, TAKEOVER_LIMIT).await;
+    fleet.taken_over(&owned).await;
     fleet.servers[node].restart().await;
     owned.into_iter().map(|owned| Hit::OwnerLost { owned, at }).collect()
 }
@@ -85,9 +83,9 @@ async fn stop(fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
     let (node, owned) = victim(fleet, load).await;
     let from = Instant::now();
     fleet.servers[node].freeze().await;
-    sleep(PAST_THE_LEASE).await;
+    // Past its lease, and every room another node's: all of them have members there.
+    fleet.taken_over(&owned).await;
     fleet.servers[node].thaw();
-    // Where nobody else has claimed a room meanwhile, it stays where it is, under the same epoch.
     let to = Instant::now();
     owned.into_iter().map(|Owned { room, .. }| Hit::Disturbed { room, from, to }).collect()
 }
@@ -98,7 +96,7 @@ async fn term(fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
     fleet.servers[node].signal(Signal::Term);
     let status = fleet.servers[node].ended(DRAIN_LIMIT).await;
     assert_eq!(status.code(), Some(0), "{status}");
-    fleet.taken_over(&owned, TAKEOVER_LIMIT).await;
+    fleet.taken_over(&owned).await;
     fleet.servers[node].restart().await;
     owned.into_iter().map(|owned| Hit::Handed { owned, at }).collect()
 }
@@ -108,13 +106,13 @@ async fn redis(number: usize, fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
     match number % 3 {
         0 => {
             fleet.redis.kill().await;
-            sleep(PAST_THE_LEASE).await;
+            fleet.says(0..NODES, LEASE_HELD, 0.0).await;
             fleet.redis.restart().await;
         }
         1 => fleet.redis.flush().await,
         _ => {
             fleet.redis.freeze().await;
-            sleep(PAST_THE_LEASE).await;
+            fleet.says(0..NODES, LEASE_HELD, 0.0).await;
             fleet.redis.thaw().await;
         }
     }
@@ -125,11 +123,11 @@ async fn postgres(number: usize, fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
     let from = Instant::now();
     if number.is_multiple_of(2) {
         fleet.postgres.kill().await;
-        sleep(Duration::from_secs(1)).await;
+        fleet.says(0..NODES, DATABASE_REACHED, 0.0).await;
         fleet.postgres.restart().await;
     } else {
         fleet.postgres.freeze().await;
-        sleep(PAST_THE_LEASE).await;
+        fleet.says(0..NODES, DATABASE_REACHED, 0.0).await;
         fleet.postgres.thaw().await;
     }
     everybody(load, from)
@@ -146,7 +144,11 @@ async fn partition(number: usize, fleet: &mut Fleet, load: &Load) -> Vec<Hit> {
     };
     let from = Instant::now();
     fleet.cut(node, postgres, redis);
-    sleep(PAST_THE_LEASE).await;
+    for (cut, metric) in [(postgres, DATABASE_REACHED), (redis, LEASE_HELD)] {
+        if cut != Cut::None {
+            fleet.says([node], metric, 0.0).await;
+        }
+    }
     fleet.cut(node, Cut::None, Cut::None);
     everybody(load, from)
 }

@@ -6,15 +6,21 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cable::{Cable, Cut};
 use super::plan::Plan;
-use crate::harness::{Launch, PrivatePostgres, PrivateRedis, Server, TestDatabase};
+use crate::harness::{Launch, PrivatePostgres, PrivateRedis, Server, TestDatabase, eventually};
 
 /// Nodes of a fleet.
 pub(super) const NODES: usize = 3;
+/// Metrics by which a node says that it can show its lease, and reaches the database.
+pub(super) const LEASE_HELD: &str = "tripsync_lease_held";
+pub(super) const DATABASE_REACHED: &str = "tripsync_database_reached";
+/// How long rooms may take to be another node's.
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(30);
+/// How long nodes may take to notice what is away or back.
+const NOTICE_LIMIT: Duration = Duration::from_secs(30);
 
 /// See the module's text.
 pub(super) struct Fleet {
@@ -91,20 +97,38 @@ impl Fleet {
         self.owned(&[room]).await.iter().position(|owned| !owned.is_empty())
     }
 
-    /// Waits until all of these rooms have a later epoch; those that do not get one.
-    pub(super) async fn taken_over(&self, owned: &[Owned], limit: Duration) -> Vec<Uuid> {
+    /// Waits until all of these rooms have a later epoch.
+    ///
+    /// # Panics
+    /// Some have none after half a minute.
+    pub(super) async fn taken_over(&self, owned: &[Owned]) {
         let rooms: Vec<Uuid> = owned.iter().map(|owned| owned.room).collect();
-        let until = Instant::now() + limit;
-        loop {
-            let rows: Result<Vec<(Uuid, i64)>, _> =
-                sqlx::query_as("SELECT id, epoch FROM rooms WHERE id = ANY($1)").bind(&rooms).fetch_all(&self.pool).await;
-            let epochs: BTreeMap<Uuid, i64> = rows.unwrap_or_default().into_iter().collect();
-            let left = owned.iter().filter(|owned| epochs.get(&owned.room).is_none_or(|epoch| *epoch <= owned.epoch));
-            let left: Vec<Uuid> = left.map(|owned| owned.room).collect();
-            if left.is_empty() || Instant::now() > until {
-                return left;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        eventually("every room is another node's", TAKEOVER_LIMIT, async || {
+            let query = sqlx::query_as("SELECT id, epoch FROM rooms WHERE id = ANY($1)").bind(&rooms);
+            let rows: Vec<(Uuid, i64)> = query.fetch_all(&self.pool).await.map_err(|error| error.to_string())?;
+            let epochs: BTreeMap<Uuid, i64> = rows.into_iter().collect();
+            let left = owned.iter().filter(|owned| epochs.get(&owned.room).is_none_or(|epoch| *epoch <= owned.epoch)).count();
+            if left == 0 { Ok(()) } else { Err(format!("{left} of {} are not", owned.len())) }
+        })
+        .await;
+    }
+
+    /// Waits until some nodes say this of a metric.
+    ///
+    /// # Panics
+    /// One does not within half a minute.
+    pub(super) async fn says(&self, nodes: impl IntoIterator<Item = usize>, metric: &str, value: f64) {
+        for node in nodes {
+            let server = &self.servers[node];
+            eventually(&format!("node {node} says {metric} {value}"), NOTICE_LIMIT, async || server.metric(metric).await == Some(value))
+                .await;
+        }
+    }
+
+    /// Waits until every node has its lease, knows all others and reaches the database.
+    pub(super) async fn is_whole(&self) {
+        for (metric, value) in [(LEASE_HELD, 1.0), (DATABASE_REACHED, 1.0), ("tripsync_cluster_nodes", NODES as f64)] {
+            self.says(0..NODES, metric, value).await;
         }
     }
 

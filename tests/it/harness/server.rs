@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::str::FromStr;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -117,6 +118,12 @@ impl Server {
     pub(crate) fn metrics_url(&self) -> String {
         let metrics = self.addresses.as_ref().and_then(|addresses| addresses.metrics).expect("the server told where its metrics are");
         format!("http://{metrics}/metrics")
+    }
+
+    /// What its metrics say now of one, named with its labels (`tripsync_lease_held`); `None` for one that was never set.
+    pub(crate) async fn metric<T: FromStr>(&self, name: &str) -> Option<T> {
+        let page = http_client().get(self.metrics_url()).send().await.unwrap().text().await.unwrap();
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// What it is called among several nodes; another name after a restart.

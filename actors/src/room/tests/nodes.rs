@@ -8,7 +8,7 @@ use crate::ports::Detached;
 use crate::testing::{Away, BusFaults, Fault, MemoryJournal};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tripsync_domain::{ClientId, CommandNumber, ErrorCode, RoomId, Seq};
+use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, RoomId, Seq};
 use uuid::Uuid;
 
 /// A room that the first node owns, and a second node; Ann is on the first one, Ben on the second.
@@ -26,6 +26,20 @@ async fn two() -> Two {
     here.open(ROOM).await;
     let (ann, ben) = (here.seated(ANN).await, there.seated(BEN).await);
     Two { hub, here, there, ann, ben }
+}
+
+/// The first node, whose name comes along, does not reach the place of leases any more; Ben's has claimed the room, and he has written there.
+async fn deposed() -> (Two, NodeId) {
+    let Two { hub, here, there, ann, ben } = two().await;
+    let cut_off = hub.cluster.owner(ROOM).unwrap();
+    hub.cluster.set_leases_away(Some(cut_off), Some(Away::Fails));
+    lease_ends().await;
+    let ben = ben.reconnected(&there);
+    there.join(&ben, None).await;
+    there.op(&ben, 1, &note("3")).await;
+    quiet().await;
+    assert_eq!(there.epoch(), 2);
+    (Two { hub, here, there, ann, ben }, cut_off)
 }
 
 /// Longer than a lease lives, with everything that comes of it.
@@ -213,21 +227,12 @@ async fn without_the_place_of_leases_rooms_go_on_and_none_is_claimed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_owner_that_was_taken_for_dead_answers_nothing_old() {
-    let Two { hub, here, there, ann, ben } = two().await;
-    let cut_off = here.far.as_ref().map(|_| hub.cluster.owner(ROOM).unwrap());
-    hub.cluster.set_leases_away(cut_off, Some(Away::Fails));
-    lease_ends().await;
-    // Ben's node claims the room, and somebody writes there.
-    let ben = ben.reconnected(&there);
-    there.join(&ben, None).await;
-    there.op(&ben, 1, &note("3")).await;
-    quiet().await;
-    assert_eq!(there.epoch(), 2);
+    let (Two { hub, here, ann, .. }, cut_off) = deposed().await;
     // Ann's node does not know; a refusal and a state would be old ones.
     here.op(&ann, 1, &json!({"type": "refuse"})).await;
     quiet().await;
     assert_eq!((ann.gist(), ann.detached()), (vec!["rejected 1 moved".to_owned()], Some(Detached::Lost)));
-    hub.cluster.set_leases_away(cut_off, None);
+    hub.cluster.set_leases_away(Some(cut_off), None);
     lease_ends().await;
     assert_eq!(here.engine.read(ROOM, ANN).await.unwrap().seq, Seq(3), "through a relay to the new owner");
 }
@@ -248,18 +253,10 @@ async fn rooms_that_were_claimed_while_the_lease_had_lapsed_are_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn who_only_watches_at_an_owner_without_its_lease_is_led_to_the_next_one() {
-    let Two { hub, there, ann, ben, here: _here } = two().await;
-    let cut_off = hub.cluster.owner(ROOM).unwrap();
-    hub.cluster.set_leases_away(Some(cut_off), Some(Away::Fails));
-    lease_ends().await;
-    let ben = ben.reconnected(&there);
-    there.join(&ben, None).await;
-    there.op(&ben, 1, &note("3")).await;
-    quiet().await;
-    assert_eq!(there.epoch(), 2);
+    let (deposed, _) = deposed().await;
     // Ann says nothing, and her node does not reach the place of leases.
     pass(Duration::from_secs(6)).await;
-    assert_eq!(ann.detached(), Some(Detached::Lost));
+    assert_eq!(deposed.ann.detached(), Some(Detached::Lost));
 }
 
 #[tokio::test(start_paused = true)]
