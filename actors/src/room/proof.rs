@@ -37,7 +37,7 @@ pub(super) struct Doubt {
     /// The lease may have lapsed since `proved`. Set by [`Room::lapsed`], cleared when the room is entered as ours again: until then somebody else
     /// may own it at any time, and those who are in it would never hear.
     lapsed: bool,
-    /// Whether that was known already when the proof that is under way was asked for.
+    /// Whether the last lapse was known already when the proof that is under way was asked for.
     asked_lapsed: bool,
     /// When it will be asked again by itself.
     again_at: Option<Instant>,
@@ -114,6 +114,8 @@ impl<K: RoomKind> Room<K> {
     /// The lease may have lapsed. A room with nobody in it finds out when somebody comes.
     pub(super) fn lapsed(&mut self) {
         self.doubt.lapsed = true;
+        // What is under way was asked for before this lapse, whatever it knew of earlier ones.
+        self.doubt.asked_lapsed = false;
         if !self.members.is_empty() || !self.doubt.is_settled() {
             self.make_sure();
         }

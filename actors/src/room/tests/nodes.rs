@@ -252,6 +252,27 @@ async fn rooms_that_were_claimed_while_the_lease_had_lapsed_are_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lapse_that_becomes_known_during_a_proof_is_followed_by_another_proof() {
+    let hub = Hub::new();
+    let here = Stage::node(&hub, &MemoryJournal::new()).await;
+    here.open(ROOM).await;
+    // Nobody is in the room, so that it does not mind.
+    hub.cluster.flush();
+    lease_ends().await;
+    assert_eq!(hub.cluster.owner(ROOM), None);
+    // Ann comes while nothing answers; it does again before her room has heard that nothing does.
+    hub.cluster.set_leases_away(None, Some(Away::Hangs));
+    lease_ends().await;
+    let ann = here.socket(ANN);
+    here.join(&ann, None).await;
+    quiet().await;
+    hub.cluster.set_leases_away(None, None);
+    pass(Duration::from_secs(1)).await;
+    assert_eq!((ann.heard()[0]["t"].as_str(), ann.detached()), (Some("joined"), None));
+    assert!(hub.cluster.owner(ROOM).is_some(), "nobody can claim it while she looks at it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_only_watches_at_an_owner_without_its_lease_is_led_to_the_next_one() {
     let (deposed, _) = deposed().await;
     // Ann says nothing, and her node does not reach the place of leases.
