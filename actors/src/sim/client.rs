@@ -62,11 +62,6 @@ impl Connection {
         }
     }
 
-    /// Whether something waits to be read.
-    pub(super) fn is_behind(&self) -> bool {
-        self.wire.is_behind()
-    }
-
     /// Lets the client read nothing any more, or again.
     pub(super) fn stall(&self, stalled: bool) {
         self.wire.stall(stalled);

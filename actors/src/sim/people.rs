@@ -64,16 +64,7 @@ impl People {
     pub(super) fn act(&self, act: &Act) {
         match act {
             // Told only to a client with a socket: one without does not ask.
-            Act::Join { client, room, since } => {
-                let behind = self.connections[*client].as_ref().is_some_and(|connection| connection.is_behind());
-                self.tell(*client, |model| {
-                    let frame = model.join(*room, *since);
-                    if behind {
-                        model.is_behind(*room);
-                    }
-                    vec![frame]
-                });
-            }
+            Act::Join { client, room, since } => self.tell(*client, |model| vec![model.join(*room, *since)]),
             Act::Leave { client, room } => self.tell(*client, |model| model.leave(*room).into_iter().collect()),
             Act::Op { client, room, seed, times } => {
                 let frames = self.models[*client].lock().compose(*room, *seed, *times);
@@ -132,6 +123,9 @@ impl People {
                 }
                 if of_room.observer.seq() != last {
                     return Some(format!("{name} is at {} of {last} in room {index}", of_room.observer.seq()));
+                }
+                if let Some(least) = of_room.awaits().filter(|_| self.ward.known.is_exact()) {
+                    return Some(format!("{name} was not shown {least} in room {index} when it asked"));
                 }
                 if let Some(n) = of_room.pending.keys().next() {
                     return Some(format!("{name} waits for an answer to {n} in room {index}"));

@@ -31,8 +31,20 @@ pub(in crate::sim) struct RoomModel {
     reused: BTreeSet<u64>,
     /// What everybody together knew of the room when each command was sent first: it comes after that.
     after: BTreeMap<u64, u64>,
-    /// The same when the client asked to come in: it is shown at least that. `None` while nothing is asked for, or nothing is promised.
-    shown: Option<u64>,
+    /// What it is still to be shown of what it asked for.
+    due: Option<Due>,
+    /// Whether it has asked to come in on this socket.
+    asked: bool,
+}
+
+/// An answer to a client that asked to come in.
+#[derive(Clone, Copy)]
+struct Due {
+    /// What everybody together knew of the room when it asked: it is shown at least that.
+    least: u64,
+    /// Whether the next `joined` must be the answer. One that was on its way already, to an earlier question or of a session that came back by itself,
+    /// looks the same.
+    next: bool,
 }
 
 /// A client, with its memory across connections.
@@ -58,7 +70,8 @@ impl Model {
             rejoin: false,
             reused: BTreeSet::new(),
             after: BTreeMap::new(),
-            shown: None,
+            due: None,
+            asked: false,
         });
         Self { user, client, rooms: rooms.collect(), n: 0, known, violations }
     }
@@ -73,7 +86,7 @@ impl Model {
             room.observer.connected();
             room.again.clear();
             room.rejoin = false;
-            room.shown = None;
+            (room.due, room.asked) = (None, false);
         }
     }
 
@@ -117,12 +130,6 @@ impl Model {
         room.join(since, &self.known)
     }
 
-    /// What was sent before it asked to come in waits to be read: a `joined` among it, of a session that came back by itself, may be taken for the
-    /// answer, so nothing is promised of that.
-    pub(in crate::sim) fn is_behind(&mut self, room: usize) {
-        self.rooms[room].shown = None;
-    }
-
     /// Says what it does, if it is in the room.
     pub(in crate::sim) fn presence(&self, room: usize) -> Vec<ClientFrame> {
         let room = &self.rooms[room];
@@ -133,7 +140,7 @@ impl Model {
     pub(in crate::sim) fn leave(&mut self, room: usize) -> Option<ClientFrame> {
         let room = &mut self.rooms[room];
         let was_in = room.observer.is_in();
-        room.wanted = false;
+        (room.wanted, room.due) = (false, None);
         was_in.then(|| {
             room.observer.leaving();
             ClientFrame::Leave { room: room.room }
@@ -154,9 +161,10 @@ impl Model {
         self.known.learnt(room.room, told);
         match heard {
             Heard::Joined(seq) => {
-                let shown = room.shown.take().filter(|_| self.known.is_exact());
-                if let Some(shown) = shown.filter(|shown| *shown > seq) {
-                    self.violations.add(format!("{name}: joined at {seq}, though {shown} was known when it asked"));
+                if let Some(Due { least, .. }) = room.due.take_if(|due| due.next || due.least <= seq).filter(|due| due.least > seq)
+                    && self.known.is_exact()
+                {
+                    self.violations.add(format!("{name}: joined at {seq}, though {least} was known when it asked"));
                 }
                 room.again.clear();
                 let unanswered: Vec<_> = room.pending.keys().copied().collect();
@@ -185,7 +193,7 @@ impl Model {
                 Vec::new()
             }
             Heard::Out(code) => {
-                room.shown = None;
+                room.due = None;
                 match code.as_str() {
                     "removed" | "room_deleted" | "not_found" => {
                         room.wanted = false;
@@ -226,6 +234,11 @@ impl RoomModel {
         !self.observer.is_in() && !self.observer.is_asking() && !self.rejoin
     }
 
+    /// What it was to be shown at least when it asked to come in, and was not yet.
+    pub(in crate::sim) fn awaits(&self) -> Option<u64> {
+        self.due.map(|due| due.least)
+    }
+
     fn op(&mut self, n: u64, known: &Known) -> Option<ClientFrame> {
         let (cmd, base) = self.pending.get(&n)?;
         self.observer.sent(n);
@@ -234,9 +247,8 @@ impl RoomModel {
     }
 
     fn join(&mut self, since: Since, known: &Known) -> ClientFrame {
-        // Of several joins on one socket any answer may be taken for that to the last one.
-        let shown = self.shown.map_or_else(|| known.seq(self.room), |shown| shown.min(known.seq(self.room)));
-        self.shown = known.is_exact().then_some(shown);
+        let next = !std::mem::replace(&mut self.asked, true);
+        self.due = Some(Due { least: known.seq(self.room), next });
         let position = self.observer.position();
         let since = position.and_then(|(epoch, seq)| match since {
             Since::Nothing => None,

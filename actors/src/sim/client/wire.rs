@@ -68,11 +68,6 @@ impl Wire {
         state.queue.clear();
     }
 
-    /// Whether something waits to be read.
-    pub(super) fn is_behind(&self) -> bool {
-        !self.state.lock().queue.is_empty()
-    }
-
     /// What can be read now, and whether that empties a socket that was full.
     pub(super) fn take(&self) -> (Vec<Value>, bool) {
         let mut state = self.state.lock();
