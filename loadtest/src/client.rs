@@ -7,7 +7,9 @@ use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
@@ -16,6 +18,8 @@ use uuid::Uuid;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+/// How long the server may say nothing to one who waits for it.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Messages without an answer when many are said.
 const WINDOW: u64 = 100;
 
@@ -124,7 +128,11 @@ impl Incoming {
 
     async fn read(&mut self) -> anyhow::Result<Frame> {
         loop {
-            match self.frames.next().await.context("the server closed the socket")?? {
+            let heard = timeout(SILENCE_MAX, self.frames.next()).await;
+            match heard
+                .with_context(|| format!("the server said nothing for {SILENCE_MAX:?}"))?
+                .context("the server closed the socket")??
+            {
                 Message::Binary(bytes) => return Ok(rmp_serde::from_slice(&bytes)?),
                 Message::Close(frame) => bail!("closed: {frame:?}"),
                 Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}

@@ -35,17 +35,31 @@ pub(crate) async fn repeat(
     runs: u32,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<RunResult> {
-    let mut results = Vec::new();
+    let (mut results, mut failed) = (Vec::new(), None);
     for run in 1..=runs {
         if runs > 1 {
             watch.step(&format!("run {run} of {runs}"));
         }
-        results.push(once(scenario, wanted, options, watch).await?);
+        match once(scenario, wanted, options, watch).await {
+            Ok(result) => results.push(result),
+            Err(error) if results.is_empty() => return Err(error),
+            Err(error) => {
+                failed = Some(format!("run {run} of {runs} could not be made: {error:#}"));
+                break;
+            }
+        }
     }
-    if results.len() == 1 {
-        return results.pop().context("one run");
+    let mut result = if runs == 1 { results.pop() } else { together(results, MIDDLE) }.context("no run")?;
+    cut_short(&mut result.outcome, failed);
+    Ok(result)
+}
+
+/// What was measured before a run could not be made is kept; that one could not, which is 2, is said with it.
+fn cut_short(outcome: &mut Outcome, failed: Option<String>) {
+    if let Some(reason) = failed {
+        outcome.reasons.push(reason);
+        outcome.exit_code = [outcome.exit_code, Verdict::Usage].into_iter().max_by_key(|code| code.severity()).unwrap_or_default();
     }
-    together(results, MIDDLE).context("no run")
 }
 
 /// What is grown, and the sizes.
@@ -77,7 +91,7 @@ pub(crate) async fn grow(
 ) -> anyhow::Result<RunResult> {
     let mut points = Vec::new();
     let mut repeats = Vec::new();
-    let mut last = None;
+    let (mut last, mut failed) = (None, None);
     for size in &grow.sizes {
         let mut scenario = scenario.clone();
         let mut changes = Changes::default();
@@ -91,7 +105,14 @@ pub(crate) async fn grow(
         }
         changes.apply(&mut scenario)?;
         watch.step(&format!("{} = {size}", grow.what));
-        let result = repeat(&scenario, wanted, options, runs, watch).await?;
+        let result = match repeat(&scenario, wanted, options, runs, watch).await {
+            Ok(result) => result,
+            Err(error) if last.is_none() => return Err(error),
+            Err(error) => {
+                failed = Some(format!("{} = {size} could not be run: {error:#}", grow.what));
+                break;
+            }
+        };
         points.push(GrowthPoint { value: f64::from(*size), figures: medians(&result) });
         repeats.push(result.outcome.clone());
         last = Some(result);
@@ -107,6 +128,7 @@ pub(crate) async fn grow(
         .flat_map(|(size, outcome)| outcome.reasons.iter().map(move |reason| format!("{} = {size}: {reason}", grow.what)));
     result.outcome.reasons = reasons.collect();
     result.outcome.exit_code = repeats.iter().map(|outcome| outcome.exit_code).max_by_key(|code| code.severity()).unwrap_or_default();
+    cut_short(&mut result.outcome, failed);
     Ok(result)
 }
 
@@ -127,20 +149,38 @@ pub(crate) async fn versus_floor(
     watch: &mut dyn Watch,
 ) -> anyhow::Result<RunResult> {
     let state_bytes = scenario.rooms.iter().map(|rooms| rooms.state_bytes).max().unwrap_or_default();
-    let (mut real, mut floor) = (Vec::new(), Vec::new());
+    let (mut real, mut floor, mut failed) = (Vec::new(), Vec::new(), None);
     for run in 1..=runs {
         watch.step(&format!("run {run} of {runs}: the server"));
-        real.push(once(scenario, wanted, options, watch).await?);
+        match once(scenario, wanted, options, watch).await {
+            Ok(result) => real.push(result),
+            Err(error) if real.is_empty() => return Err(error),
+            Err(error) => {
+                failed = Some(format!("run {run} of {runs} could not be made: {error:#}"));
+                break;
+            }
+        }
         watch.step(&format!("run {run} of {runs}: the floor"));
-        let target = Target::floor(state_bytes)?;
-        floor.push(crate::run::run(scenario, &target, options, watch).await?);
+        match on_floor(scenario, state_bytes, options, watch).await {
+            Ok(result) => floor.push(result),
+            Err(error) => {
+                failed = Some(format!("floor: run {run} of {runs} could not be made: {error:#}"));
+                break;
+            }
+        }
     }
     let repeats = |runs: &[RunResult]| runs.iter().map(Repeat::from).collect();
     let versus = VersusFloor::of(repeats(&real), repeats(&floor));
     let mut result = together(real, MIDDLE).context("no run")?;
     add_floor(&mut result.outcome, &versus.floor.runs);
+    cut_short(&mut result.outcome, failed);
     result.versus_floor = Some(versus);
     Ok(result)
+}
+
+async fn on_floor(scenario: &Scenario, state_bytes: u32, options: &Options, watch: &mut dyn Watch) -> anyhow::Result<RunResult> {
+    let target = Target::floor(state_bytes)?;
+    crate::run::run(scenario, &target, options, watch).await
 }
 
 /// A floor that was held up by the generator, or was no server at all, is no measure, however good the server's own runs were.
@@ -164,6 +204,18 @@ mod tests {
         for wrong in ["rooms", "rooms=", "rooms=x", "cats=1"] {
             assert!(wrong.parse::<Grow>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_run_that_could_not_be_made_is_2_beside_what_was_measured() {
+        let ended = |exit_code, failed: Option<&str>| {
+            let mut outcome = Outcome { exit_code, reasons: Vec::new() };
+            cut_short(&mut outcome, failed.map(str::to_owned));
+            (outcome.exit_code, outcome.reasons.len())
+        };
+        assert_eq!(ended(Verdict::Good, None), (Verdict::Good, 0));
+        assert_eq!(ended(Verdict::Saturated, Some("no disk")), (Verdict::Usage, 1));
+        assert_eq!(ended(Verdict::Incorrect, Some("no disk")), (Verdict::Incorrect, 1));
     }
 
     #[test]

@@ -13,9 +13,18 @@ const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 /// Idle connections are given up before the server does it (after 10 s), perhaps while a request is on its way.
 const IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(4);
 
+/// How long one request may take, and of that the connecting: a server that hangs is a finding and must not hang the tool.
+const ANSWER_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// A client of the interface.
 pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().tcp_nodelay(true).pool_idle_timeout(IDLE_MAX).build()?)
+    client_within(ANSWER_MAX)
+}
+
+fn client_within(answer_max: std::time::Duration) -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).pool_idle_timeout(IDLE_MAX);
+    Ok(client.connect_timeout(CONNECT_MAX).timeout(answer_max).build()?)
 }
 
 /// The interface of some nodes, used in turns.
@@ -136,4 +145,19 @@ impl Rest {
 
 fn id(made: &Value) -> anyhow::Result<Uuid> {
     made["id"].as_str().and_then(|id| id.parse().ok()).with_context(|| format!("no id in {made}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap().to_string();
+        let http = client_within(std::time::Duration::from_millis(50)).unwrap();
+        let rest = Rest { http, addresses: vec![address], next: AtomicUsize::new(0) };
+        let error = rest.register("somebody").await.unwrap_err();
+        assert!(format!("{error:#}").starts_with("POST /auth/register"), "{error:#}");
+    }
 }

@@ -18,15 +18,19 @@ use setup::Setup;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tripsync_loadtest::results::{RunResult, Second, ServerKind};
 
 /// Between the last client's arrival and the first phase.
 const BREATH_US: u64 = 500_000;
 /// Rooms whose position is asked over REST at the end.
 const TOPS_MAX: usize = 500;
-/// Longer than the drain, how long the end may take.
+/// Longer than the drain, how long the end may take: asking for positions and the looks at rooms have bounds of their own below it.
 const END_SLACK: Duration = Duration::from_secs(300);
+/// How long asking for the positions may take.
+const TOPS_WITHIN: Duration = Duration::from_secs(60);
+/// How long reading the history may take.
+const HISTORY_WITHIN: Duration = Duration::from_secs(300);
 
 /// How a run is made, apart from what it does.
 #[derive(Clone, Debug)]
@@ -76,7 +80,7 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
     let mut seconds = Vec::new();
     let end = clock.instant(starts.last().copied().unwrap_or(at_us)) + scenario.limits.drain + END_SLACK;
     let mut harvest = Harvest::default();
-    let mut done = 0;
+    let (mut done, mut unfinished) = (0, None);
     while done < crew.len() {
         tokio::select! {
             gone = &mut removing, if !removed => {
@@ -84,9 +88,13 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
                 removed = true;
             }
             () = samples.next() => {}
-            report = timeout_at(end, crew.report()) => match report.context("the generator did not come to an end")?? {
-                Report::Arriving(_) | Report::Ready => {}
-                Report::Tick(tick) => {
+            report = timeout_at(end, crew.report()) => match report.context("the generator did not come to an end").flatten() {
+                Err(error) => {
+                    unfinished = Some(error);
+                    break;
+                }
+                Ok(Report::Arriving(_) | Report::Ready) => {}
+                Ok(Report::Tick(tick)) => {
                     let (count, merged) = ticks.entry(tick.second).or_default();
                     *count += 1;
                     merged.second = tick.second;
@@ -96,7 +104,7 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
                         seconds.push(tick);
                     }
                 }
-                Report::Quiet { tops: seen } => {
+                Ok(Report::Quiet { tops: seen }) => {
                     for (top, seen) in tops.iter_mut().zip(seen) {
                         *top = seen.max(*top);
                     }
@@ -104,12 +112,15 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
                     if quiet == crew.len() {
                         samples.ended();
                         watch.step("checking");
-                        let asked = journal::newest(&job, target, &mut tops, TOPS_MAX).await;
+                        let asked = within(TOPS_WITHIN, journal::newest(&job, target, &mut tops, TOPS_MAX)).await;
                         or_broken(&mut harvest, Fault::Durability, "the newest events could not be asked for", asked);
-                        crew.tell(&Order::Finish { tops: tops.clone() }).await?;
+                        if let Err(error) = crew.tell(&Order::Finish { tops: tops.clone() }).await {
+                            unfinished = Some(error);
+                            break;
+                        }
                     }
                 }
-                Report::Done(one) => {
+                Ok(Report::Done(one)) => {
                     harvest.add(*one);
                     done += 1;
                 }
@@ -117,8 +128,13 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
         }
     }
     if target.kind != ServerKind::Floor {
-        let compared = journal::compare(&job, target, &mut harvest).await;
+        let compared = within(HISTORY_WITHIN, journal::compare(&job, target, &mut harvest)).await;
         or_broken(&mut harvest, Fault::Durability, "what is stored could not be held against what members got", compared);
+    }
+    // Without all of the generator there are no figures; promises that are known to be broken are told all the same.
+    if let Some(error) = unfinished {
+        ensure!(harvest.verified.violations() > 0, error);
+        watch.step(&format!("{error:#}"));
     }
     // Now every sample is there; what was shown may have missed the newest.
     let series = seconds.iter().map(|tick| result::second(scenario, &starts, tick, &samples)).collect();
@@ -131,6 +147,11 @@ fn or_broken(harvest: &mut Harvest, fault: Fault, what: &str, answered: anyhow::
     if let Err(error) = answered {
         harvest.verified.broken(fault, format!("{what}: {error:#}"));
     }
+}
+
+/// A server that takes for ever has not answered.
+async fn within(limit: Duration, asked: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    timeout(limit, asked).await.with_context(|| format!("not within {limit:?}"))?
 }
 
 /// Removes those who are to be removed, when their phase begins.

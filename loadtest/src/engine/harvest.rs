@@ -118,6 +118,11 @@ impl Verified {
         }
     }
 
+    /// Of all promises.
+    pub(crate) fn violations(&self) -> u64 {
+        self.of.values().map(|count| count.violations).sum()
+    }
+
     /// One could not be looked at.
     pub(crate) fn left_out(&mut self, fault: Fault, why: &str) {
         *self.of.entry(fault).or_default().left_out.entry(why.to_owned()).or_default() += 1;

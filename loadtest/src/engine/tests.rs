@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
 
@@ -21,10 +22,15 @@ const USER: Uuid = Uuid::from_u128(7);
 
 /// A thread with two members of a trip, who keep replicas.
 fn shard() -> Rc<Shard> {
+    shard_of(Vec::new())
+}
+
+/// The same, whose server is there.
+fn shard_of(addresses: Vec<String>) -> Rc<Shard> {
     let client = |index| Client { index, persona: 0, room: 0, account: 0, place: index, of: 2, replica: true, doomed: false, stays: false };
     let job = Job {
         run: RUN,
-        addresses: Vec::new(),
+        addresses,
         sources: Vec::new(),
         threads: 1,
         scenario: builtin("fan-out").unwrap(),
@@ -189,6 +195,17 @@ fn a_replica_that_differs_is_noticed_and_one_that_gave_up_is_counted() {
     verify::replicas(&shard, 0, 4, b"something else");
     let left_out = shard.verified.borrow().of[&Fault::Replicas].left_out.clone();
     assert_eq!(left_out, BTreeMap::from([("gave up because they were sent a snapshot".to_owned(), 2)]));
+}
+
+#[tokio::test]
+async fn looking_at_a_server_that_hangs_ends_and_is_a_finding() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let shard = shard_of(vec![silent.local_addr().unwrap().to_string()]);
+    joined(&shard);
+    verify::rooms_within(&shard, Duration::from_millis(50)).await;
+    let example = shard.verified.borrow().of[&Fault::Replicas].examples[0].clone();
+    assert!(example.contains("could not be looked at: no state came in time"), "{example}");
+    assert_eq!(broken(&shard), only(Fault::Replicas));
 }
 
 #[test]

@@ -6,17 +6,21 @@ use super::shard::Shard;
 use super::socket::Opening;
 use crate::scenario::RoomKind;
 use crate::wire::{Body, Codec, Frame, Out, encode, hash};
-use anyhow::{Context, bail};
-use futures_util::{SinkExt, StreamExt};
+use anyhow::{Context, bail, ensure};
+use futures_util::{SinkExt, StreamExt, stream};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
-/// How long a fresh look at a room may take.
+/// How long a fresh look at a room may take, and all looks of a thread together: what was found must be told even if the server hangs.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
+const LOOKS_LIMIT: Duration = Duration::from_secs(120);
+/// Rooms that are looked at together.
+const AT_ONCE: usize = 16;
 /// Pools, and trips for their snapshots alone, at most that are looked at by each thread.
 const LOOKS_MAX: usize = 500;
 /// When nothing has come to a member, or to anybody in its room, for so long, nothing more will.
@@ -143,6 +147,10 @@ pub(crate) fn members(shard: &Shard, tops: &[u64]) {
 /// Looks at rooms afresh, as their owners: at trips that have replicas, or members who were shown them as they are, which must be equal, and at
 /// pools, which must not be oversold.
 pub(crate) async fn rooms(shard: &Shard) {
+    rooms_within(shard, LOOKS_LIMIT).await;
+}
+
+pub(super) async fn rooms_within(shard: &Shard, limit: Duration) {
     let mut trips: BTreeSet<u32> = BTreeSet::new();
     let mut pools: BTreeSet<u32> = BTreeSet::new();
     let mut shown: BTreeSet<u32> = BTreeSet::new();
@@ -158,29 +166,40 @@ pub(crate) async fn rooms(shard: &Shard) {
     }
     let more: Vec<u32> = shown.difference(&trips).copied().take(LOOKS_MAX).collect();
     trips.extend(more);
-    for room in pools.into_iter().take(LOOKS_MAX) {
-        let checked = look(shard, room).await.and_then(|(_, state)| seats(&state));
-        shard.checked(Fault::Seats, 1);
-        if let Err(error) = checked {
-            shard.verified.borrow_mut().broken(Fault::Seats, format!("pool {}: {error:#}", shard.job.rooms[room as usize].id));
+    let end = Instant::now() + limit;
+    let rooms = pools.into_iter().take(LOOKS_MAX).chain(trips);
+    let looks = rooms.map(|room| async move { (room, look(shard, room, end).await) });
+    let mut looks = pin!(stream::iter(looks).buffer_unordered(AT_ONCE));
+    while let Some((room, seen)) = looks.next().await {
+        match shard.job.rooms[room as usize].kind {
+            RoomKind::Pool => pool(shard, room, seen),
+            RoomKind::Trip => trip(shard, room, seen),
         }
     }
-    for room in trips {
-        match look(shard, room).await {
-            Ok((seq, state)) => {
-                replicas(shard, room, seq, &state);
-                let noted = shard.log_index.get(&room).map(|log| shard.logs[*log].borrow_mut().shown.note(seq, false, hash(&state)));
-                let broken = |how: &str| {
-                    let how = format!("room {}: {how}, one of them a newcomer at the end", shard.job.rooms[room as usize].id);
-                    shard.verified.borrow_mut().broken(Fault::Snapshots, how);
-                };
-                shard.compared(noted.unwrap_or(Ok(false)), broken);
-            }
-            Err(error) => {
-                let how = format!("room {} could not be looked at: {error:#}", shard.job.rooms[room as usize].id);
-                shard.verified.borrow_mut().broken(Fault::Replicas, how);
-            }
+}
+
+/// Judges a pool by what a newcomer is shown.
+fn pool(shard: &Shard, room: u32, seen: anyhow::Result<(u64, Vec<u8>)>) {
+    shard.checked(Fault::Seats, 1);
+    if let Err(error) = seen.and_then(|(_, state)| seats(&state)) {
+        shard.verified.borrow_mut().broken(Fault::Seats, format!("pool {}: {error:#}", shard.job.rooms[room as usize].id));
+    }
+}
+
+/// Judges a trip's replicas and snapshots by what a newcomer is shown.
+fn trip(shard: &Shard, room: u32, seen: anyhow::Result<(u64, Vec<u8>)>) {
+    let id = shard.job.rooms[room as usize].id;
+    match seen {
+        Ok((seq, state)) => {
+            replicas(shard, room, seq, &state);
+            let noted = shard.log_index.get(&room).map(|log| shard.logs[*log].borrow_mut().shown.note(seq, false, hash(&state)));
+            let broken = |how: &str| {
+                let how = format!("room {id}: {how}, one of them a newcomer at the end");
+                shard.verified.borrow_mut().broken(Fault::Snapshots, how);
+            };
+            shard.compared(noted.unwrap_or(Ok(false)), broken);
         }
+        Err(error) => shard.verified.borrow_mut().broken(Fault::Replicas, format!("room {id} could not be looked at: {error:#}")),
     }
 }
 
@@ -192,7 +211,7 @@ fn seats(state: &[u8]) -> anyhow::Result<()> {
     }
     let takes = |claim: &&PoolClaim| matches!(claim.stage.stage.as_str(), "confirmed" | "held" | "offered");
     let claimed: u32 = view.claims.iter().filter(takes).map(|claim| u32::from(claim.seats)).sum();
-    anyhow::ensure!(claimed <= u32::from(seats), "{claimed} seats are claimed, and there are {seats}");
+    ensure!(claimed <= u32::from(seats), "{claimed} seats are claimed, and there are {seats}");
     Ok(())
 }
 
@@ -224,8 +243,10 @@ pub(super) fn replicas(shard: &Shard, room: u32, seq: u64, state: &[u8]) {
     }
 }
 
-/// Joins as the owner, afresh.
-async fn look(shard: &Shard, room: u32) -> anyhow::Result<(u64, Vec<u8>)> {
+/// Joins as the owner, afresh, when all looks together have not taken too long.
+async fn look(shard: &Shard, room: u32, end: Instant) -> anyhow::Result<(u64, Vec<u8>)> {
+    let began = Instant::now();
+    ensure!(began < end, "looking at the rooms before it took all the time there is");
     let job = &shard.job;
     let about = &job.rooms[room as usize];
     let opening = Opening {
@@ -237,7 +258,7 @@ async fn look(shard: &Shard, room: u32) -> anyhow::Result<(u64, Vec<u8>)> {
         codec: Codec::Msgpack,
         reads: true,
     };
-    timeout(LOOK_LIMIT, async {
+    timeout_at(end.min(began + LOOK_LIMIT), async {
         let mut socket = opening.open(&shard.meter).await?;
         socket.send(encode(Codec::Msgpack, &Out::Join { room: about.id, since: None })).await?;
         while let Some(message) = socket.next().await {

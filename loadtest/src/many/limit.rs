@@ -1,6 +1,6 @@
 //! The search for the highest rate at which the thresholds hold.
 
-use super::once;
+use super::{cut_short, once};
 use crate::run::{Options, Watch};
 use crate::scenario::{Scenario, rate_of, set_rate};
 use crate::target::Wanted;
@@ -52,7 +52,14 @@ async fn search(mut rate: f64, mut step: impl AsyncFnMut(f64) -> anyhow::Result<
         let mut bound = Bound::Server;
         // A miss may be a mood of the machine: it counts when it happens again.
         for again in [false, true] {
-            let result = step(rate).await?;
+            let result = match step(rate).await {
+                Ok(result) => result,
+                Err(error) => {
+                    let Some(mut result) = good.map(|(_, result)| result).or(last) else { return Err(error) };
+                    cut_short(&mut result.outcome, Some(format!("{rate:.0} per second could not be tried: {error:#}")));
+                    return Ok(told(result, points, format!("The search ended at {rate:.0} per second, which could not be tried.")));
+                }
+            };
             points.push(GrowthPoint { value: rate, figures: result.metrics() });
             match result.outcome.exit_code {
                 Verdict::Good => {
@@ -120,17 +127,23 @@ mod tests {
 
     /// Searches from 100 on; `ends` says how the run at a rate ends, given how often that rate was tried before.
     async fn found(ends: impl Fn(f64, usize) -> Verdict) -> (RunResult, Vec<f64>) {
+        let (result, tried) = searched(|rate, before| Ok(ends(rate, before))).await;
+        let result = result.unwrap();
+        assert_eq!(result.growth[0].points.len(), tried.len(), "every step is in the result");
+        (result, tried)
+    }
+
+    /// The same where a step may fail.
+    async fn searched(ends: impl Fn(f64, usize) -> anyhow::Result<Verdict>) -> (anyhow::Result<RunResult>, Vec<f64>) {
         let mut tried: Vec<f64> = Vec::new();
         let step = async |rate: f64| {
             let before = tried.iter().filter(|tried| (**tried - rate).abs() < 1e-9).count();
             tried.push(rate);
             let measured = Phase { measured: true, ..Phase::default() };
-            let outcome = Outcome { exit_code: ends(rate, before), reasons: Vec::new() };
+            let outcome = Outcome { exit_code: ends(rate, before)?, reasons: Vec::new() };
             Ok(RunResult { outcome, phases: vec![measured], ..RunResult::default() })
         };
-        let result = search(100.0, step).await.unwrap();
-        assert_eq!(result.growth[0].points.len(), tried.len(), "every step is in the result");
-        (result, tried)
+        (search(100.0, step).await, tried)
     }
 
     fn limit(result: &RunResult) -> f64 {
@@ -162,6 +175,15 @@ mod tests {
         let (result, _) = found(|_, _| Verdict::ThresholdMissed).await;
         assert_eq!(result.outcome.exit_code, Verdict::ThresholdMissed);
         assert!(result.growth[0].explanation.contains("at no rate") && !result.metrics().contains_key("limit_per_s"));
+    }
+
+    #[tokio::test]
+    async fn what_was_found_before_a_step_failed_is_kept() {
+        let fails = |at: f64| move |rate: f64, _| if rate >= at { Err(anyhow::anyhow!("no disk")) } else { Ok(Verdict::Good) };
+        let result = searched(fails(400.0)).await.0.unwrap();
+        assert_eq!((result.outcome.exit_code, result.growth[0].points.len()), (Verdict::Usage, 2));
+        assert!(result.outcome.reasons[0].contains("400 per second could not be tried: no disk"), "{:?}", result.outcome.reasons);
+        assert_eq!(searched(fails(0.0)).await.0.unwrap_err().to_string(), "no disk");
     }
 
     #[tokio::test]
