@@ -1,5 +1,7 @@
 //! The server under test: built, started on fresh data, watched through `/proc`, and stopped.
 
+mod limits;
+
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -89,20 +91,11 @@ impl Server {
         let mut settings = vec![
             ("TRIPSYNC__DATA_DIR".to_owned(), data.path().join("data").display().to_string()),
             ("TRIPSYNC__HTTP__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("TRIPSYNC__METRICS__LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+            ("TRIPSYNC__LIVE__IDLE_AFTER".to_owned(), "1h".to_owned()),
+            ("TRIPSYNC__LOG__FILTER".to_owned(), "warn".to_owned()),
         ];
-        settings.extend(
-            [
-                ("TRIPSYNC__METRICS__LISTEN", "127.0.0.1:0"),
-                ("TRIPSYNC__HTTP__CONNECTIONS_MAX", "30000"),
-                ("TRIPSYNC__LIVE__COMMANDS_PER_S", "1000000"),
-                ("TRIPSYNC__LIVE__COMMANDS_BURST", "1000000"),
-                ("TRIPSYNC__LIVE__SOCKETS_PER_USER_MAX", "30000"),
-                ("TRIPSYNC__LIVE__IDLE_AFTER", "1h"),
-                ("TRIPSYNC__AUTH__ACCESS_TOKEN_TTL", "24h"),
-                ("TRIPSYNC__LOG__FILTER", "warn"),
-            ]
-            .map(|(key, value)| (key.to_owned(), value.to_owned())),
-        );
+        settings.extend(limits::LIFTED.map(|(key, value)| (key.to_owned(), value.to_owned())));
         settings.extend(more);
         if database == Database::Postgres {
             let url = std::env::var("TRIPSYNC_TEST_POSTGRES_URL")
