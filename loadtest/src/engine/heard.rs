@@ -5,8 +5,12 @@ use super::log::JUMP_MAX;
 use super::member::{Member, Outcome, Place, Waiting};
 use super::shard::Shard;
 use crate::wire::{Body, Codec, Frame, Records, hash, is_of_run};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as Unreadable, StrDeserializer};
 use std::rc::Rc;
 use tokio_tungstenite::tungstenite::Message;
+use tripsync_domain::ErrorCode;
 
 /// How long to wait before a command is sent again when the server does not say.
 const AGAIN_MS: u64 = 200;
@@ -19,6 +23,12 @@ pub(crate) enum Then {
     ReadOn,
     /// The server closes, or the client goes.
     Close,
+}
+
+/// Whether this says "not now" rather than "no".
+fn comes_again(code: &str) -> bool {
+    let code: StrDeserializer<'_, Unreadable> = code.into_deserializer();
+    ErrorCode::deserialize(code).is_ok_and(|code| matches!(code.http_status(), 408 | 429 | 503))
 }
 
 impl Shard {
@@ -41,6 +51,9 @@ impl Shard {
                 }
             },
             Message::Close(why) => {
+                if let Some(why) = &why {
+                    member.told.get_or_insert_with(|| format!("{} {}", why.code, why.reason));
+                }
                 if why.is_some_and(|why| u16::from(why.code) == CLOSED_SLOW) {
                     self.tally.borrow_mut().at(now_us).counters.closed_slow += 1;
                 }
@@ -90,8 +103,11 @@ impl Shard {
                 }
             }
             Frame::Left { code } => return self.left(member, code),
-            Frame::Bye { retry_after_ms, .. } => member.retry_after_ms = *retry_after_ms,
-            Frame::Error { code } => self.broken(Fault::Frames, member, &format!("the server did not understand a frame: {code}")),
+            Frame::Bye { code, retry_after_ms } => {
+                member.retry_after_ms = *retry_after_ms;
+                member.told = Some((*code).to_owned());
+            }
+            Frame::Error { code } => return self.complained(member, code),
             Frame::Other => {}
         }
         Then::ReadOn
@@ -193,7 +209,7 @@ impl Shard {
 
     pub(super) fn entered(&self, member: &mut Member, epoch: u64, whole: bool, now_us: u64) {
         member.epoch = epoch;
-        member.failures = 0;
+        member.entered_us = now_us;
         let was_in = member.place == Place::In;
         member.place = Place::In;
         self.rose(member.client.room, member.seq);
@@ -308,10 +324,21 @@ impl Shard {
             // Stays to see that nothing more comes.
             return Then::ReadOn;
         }
-        if matches!(code, "removed" | "room_deleted") {
+        if !comes_again(code) {
             self.broken(Fault::Membership, member, &format!("a member was told `{code}`, but nobody removed it"));
         }
+        member.told = Some(code.to_owned());
         Then::Close
+    }
+
+    /// An `error`: the answer to a `join` that cannot be now, or to something that the server did not understand.
+    pub(super) fn complained(&self, member: &mut Member, code: &str) -> Then {
+        let joining = member.place == Place::Asking;
+        if !(joining && comes_again(code)) {
+            self.broken(Fault::Frames, member, &format!("the server did not understand a frame: {code}"));
+        }
+        member.told = Some(code.to_owned());
+        if joining { Then::Close } else { Then::ReadOn }
     }
 
     /// Notes that something did not hold.

