@@ -10,6 +10,7 @@
 //! numbers are bound and read as `i64` (PostgreSQL refuses `i32` for `BIGINT`), parameters are `$1..$n`.
 
 pub mod accounts;
+mod aside;
 mod error;
 pub mod idempotency;
 pub mod journal;
@@ -23,20 +24,21 @@ pub mod tasks;
 pub mod tickets;
 pub mod watches;
 
+pub use aside::Aside;
 pub use error::StoreError;
 pub use migrate::SchemaState;
+pub use postgres::PostgresDb;
 pub use sqlite::SqliteDb;
 pub(crate) use sqlite::path_of as sqlite_path;
 
-use sqlx::PgPool;
 use std::fmt;
 use std::time::Duration;
 
 /// A database handle; cheap to clone.
 #[derive(Clone)]
 pub enum Db {
-    /// A pool of PostgreSQL connections.
-    Postgres(PgPool),
+    /// PostgreSQL: a pool of connections, and two beside it.
+    Postgres(PostgresDb),
     /// A SQLite file with one writing connection and several reading ones.
     Sqlite(SqliteDb),
 }
@@ -126,20 +128,29 @@ impl Db {
         }
     }
 
-    /// Asks the database for a sign of life, giving up after `limit`. SQLite also proves that its writer is free.
+    /// Asks the database for a sign of life, giving up after `limit`. PostgreSQL is asked beside the pool, which may be busy though the
+    /// database is well; SQLite also proves that its writer is free.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when there is no answer in time.
     pub async fn ping(&self, limit: Duration) -> Result<(), StoreError> {
-        let asked =
-            async { crate::db_write!(self, |pool| sqlx::query("SELECT 1").execute(pool).await.map(|_| ())).map_err(StoreError::from) };
+        let asked = async {
+            match self {
+                Self::Postgres(db) => drop(db.alive().ask(|| sqlx::query_as::<_, (i32,)>("SELECT 1")).await?),
+                Self::Sqlite(db) => {
+                    let _turn = db.turn().await?;
+                    sqlx::query("SELECT 1").execute(db.writer()).await?;
+                }
+            }
+            Ok(())
+        };
         tokio::time::timeout(limit, asked).await.unwrap_or(Err(StoreError::Unavailable { why: "no answer in time", source: None }))
     }
 
     /// Waits for running queries, then closes every connection. SQLite folds its write-ahead log into the file.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(db) => db.close().await,
             Self::Sqlite(db) => db.close().await,
         }
     }
@@ -153,8 +164,8 @@ impl Db {
 macro_rules! db_read {
     ($db:expr, |$pool:ident| $body:expr) => {
         match $db {
-            $crate::store::Db::Postgres(pool) => {
-                let $pool = pool;
+            $crate::store::Db::Postgres(db) => {
+                let $pool = db.pool();
                 $body
             }
             $crate::store::Db::Sqlite(db) => {
@@ -172,8 +183,8 @@ macro_rules! db_read {
 macro_rules! db_write {
     ($db:expr, |$pool:ident| $body:expr) => {
         match $db {
-            $crate::store::Db::Postgres(pool) => {
-                let $pool = pool;
+            $crate::store::Db::Postgres(db) => {
+                let $pool = db.pool();
                 $body
             }
             $crate::store::Db::Sqlite(db) => match db.turn().await {
@@ -195,8 +206,8 @@ macro_rules! db_write {
 macro_rules! db_tx {
     ($db:expr, |$tx:ident| $body:expr) => {
         match $db {
-            $crate::store::Db::Postgres(pool) => {
-                let mut transaction = pool.begin().await?;
+            $crate::store::Db::Postgres(db) => {
+                let mut transaction = db.pool().begin().await?;
                 let out = {
                     let $tx = &mut *transaction;
                     $body

@@ -10,7 +10,7 @@ pub use users::{NewUser, ProfileRow, create_user, credentials, profile, update_p
 
 use super::{Db, StoreError};
 use crate::auth::{LoginId, SessionRevoked};
-use crate::{db_read, db_tx, db_write};
+use crate::{db_tx, db_write};
 use std::time::Duration;
 use tripsync_domain::{Timestamp, UserId};
 use uuid::Uuid;
@@ -166,14 +166,17 @@ pub async fn revoke(db: &Db, user: UserId, login: Option<LoginId>, why: &'static
     Ok(ended.into_iter().map(LoginId).collect())
 }
 
-/// Sessions that were ended at or after `since`, and when.
+/// Sessions that were ended at or after `since`, and when. PostgreSQL is asked beside the pool: a logout is heard however busy that is.
 ///
 /// # Errors
 /// As for any query.
 pub async fn revoked_since(db: &Db, since: Timestamp) -> Result<Vec<(SessionRevoked, Timestamp)>, StoreError> {
-    let rows: Vec<(Uuid, Uuid, i64)> = db_read!(db, |pool| {
-        sqlx::query_as("SELECT user_id, id, revoked_at FROM sessions WHERE revoked_at >= $1").bind(since.as_ms()).fetch_all(pool).await
-    })?;
+    const ENDED: &str = "SELECT user_id, id, revoked_at FROM sessions WHERE revoked_at >= $1";
+    let since = since.as_ms();
+    let rows: Vec<(Uuid, Uuid, i64)> = match db {
+        Db::Postgres(db) => db.ended().ask(|| sqlx::query_as(ENDED).bind(since)).await?,
+        Db::Sqlite(db) => sqlx::query_as(ENDED).bind(since).fetch_all(db.reader()).await?,
+    };
     Ok(rows
         .into_iter()
         .map(|(user, login, at)| {

@@ -73,7 +73,7 @@ impl DbJournal {
     #[must_use]
     pub fn new(db: &Db, options: JournalOptions) -> Self {
         let appender = match db {
-            Db::Postgres(pool) => Appender::Postgres(postgres::Appender::new(pool, &options)),
+            Db::Postgres(db) => Appender::Postgres(postgres::Appender::new(db.pool(), &options)),
             Db::Sqlite(sqlite) => Appender::Sqlite(sqlite::Appender::new(sqlite)),
         };
         Self { tasks: Arc::default(), db: db.clone(), appender, reservations: reservations::Desk::new(db), options }

@@ -24,7 +24,7 @@ impl Db {
     /// fails; [`StoreError::Unavailable`] when the database goes away meanwhile.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match self {
-            Self::Postgres(pool) => POSTGRES.run(pool).await,
+            Self::Postgres(db) => POSTGRES.run(db.pool()).await,
             Self::Sqlite(db) => {
                 let _turn = db.turn().await?;
                 SQLITE.run(db.writer()).await
@@ -39,8 +39,8 @@ impl Db {
     /// As for any query.
     pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
         let (migrator, applied) = match self {
-            Self::Postgres(pool) => {
-                let mut connection = pool.acquire().await?;
+            Self::Postgres(db) => {
+                let mut connection = db.pool().acquire().await?;
                 connection.ensure_migrations_table(&POSTGRES.table_name).await.map_err(meaning)?;
                 (&POSTGRES, connection.list_applied_migrations(&POSTGRES.table_name).await.map_err(meaning)?)
             }

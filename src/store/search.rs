@@ -235,10 +235,10 @@ struct Row {
 /// One more than are looked at, to tell whether there are more. In an order that does not depend on the database.
 async fn candidates(db: &Db, search: &Search<'_>) -> Result<Vec<Row>, StoreError> {
     Ok(match db {
-        Db::Postgres(pool) => {
+        Db::Postgres(db) => {
             let cells = Cells::of(search);
             let statement = sqlx::query_as(AssertSqlSafe(candidates_sql(&cells, Lists::Bound)));
-            bound!(statement, search).bind(cells.from).bind(cells.to).fetch_all(pool).await?
+            bound!(statement, search).bind(cells.from).bind(cells.to).fetch_all(db.pool()).await?
         }
         Db::Sqlite(db) => {
             let statement = sqlx::query_as(AssertSqlSafe(candidates_sql(&Cells::of(search), Lists::Written)));
@@ -255,8 +255,8 @@ async fn candidates(db: &Db, search: &Search<'_>) -> Result<Vec<Row>, StoreError
 pub async fn plan(db: &Db, search: &Search<'_>) -> Result<Vec<String>, StoreError> {
     let cells = Cells::of(search);
     Ok(match db {
-        Db::Postgres(pool) => {
-            let mut connection = pool.begin().await?;
+        Db::Postgres(db) => {
+            let mut connection = db.pool().begin().await?;
             // As a prepared statement is planned that is used again and again, for whatever values.
             let text = format!("PREPARE candidates {TYPES} AS {}", candidates_sql(&cells, Lists::Bound));
             let execute = format!("EXPLAIN EXECUTE candidates ({})", vec!["NULL"; TYPES.split(',').count()].join(", "));

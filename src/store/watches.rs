@@ -47,9 +47,9 @@ pub async fn put(db: &Db, room: RoomId, id: ItemId, seq: Seq, user: UserId, sear
 pub async fn along(db: &Db, from: Position, to: Position) -> Result<Vec<(UserId, SavedSearch)>, StoreError> {
     let cells = cover(from, f64::from(RADIUS_MAX_M));
     let rows: Vec<(Uuid, String)> = match db {
-        Db::Postgres(pool) => {
+        Db::Postgres(db) => {
             let sql = "SELECT user_id, search FROM watches WHERE search IS NOT NULL AND from_cell = ANY($1) ORDER BY room, id LIMIT $2";
-            sqlx::query_as(sql).bind(cells).bind(i64::from(WATCHES_MAX)).fetch_all(pool).await?
+            sqlx::query_as(sql).bind(cells).bind(i64::from(WATCHES_MAX)).fetch_all(db.pool()).await?
         }
         Db::Sqlite(db) => {
             let sql = "SELECT user_id, search FROM watches WHERE search IS NOT NULL AND from_cell IN (SELECT value FROM json_each($1)) \

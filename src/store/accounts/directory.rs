@@ -49,9 +49,9 @@ impl UserDirectory {
             return Ok(Vec::new());
         }
         let rows: Vec<CardRow> = match &self.db {
-            Db::Postgres(pool) => {
+            Db::Postgres(db) => {
                 let ids: Vec<Uuid> = users.iter().map(|user| user.0).collect();
-                sqlx::query_as("SELECT id, display_name, group_name FROM users WHERE id = ANY($1)").bind(ids).fetch_all(pool).await?
+                sqlx::query_as("SELECT id, display_name, group_name FROM users WHERE id = ANY($1)").bind(ids).fetch_all(db.pool()).await?
             }
             Db::Sqlite(db) => {
                 let ids: Vec<String> = users.iter().map(|user| user.0.simple().to_string()).collect();

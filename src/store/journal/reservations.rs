@@ -101,7 +101,7 @@ impl Desk {
     /// The reservations that were refused.
     async fn write(&self, kinds: &[Kind]) -> Result<HashSet<Uuid>, StoreError> {
         match &self.db {
-            Db::Postgres(pool) => on_postgres(pool, kinds).await,
+            Db::Postgres(db) => on_postgres(db.pool(), kinds).await,
             Db::Sqlite(db) => on_sqlite(db, kinds).await,
         }
     }

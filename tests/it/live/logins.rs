@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tripsync_domain::protocol::Codec;
 
@@ -106,6 +108,37 @@ async fn without_the_database_sockets_stay_and_nothing_is_ended_in_vain() {
     })
     .await;
     revoked(&mut socket).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_pool_keeps_neither_logouts_nor_readiness_waiting() {
+    let database = TestDatabase::create(Backend::Postgres).await;
+    let servers = nodes(&database, &[("database.connections_max", "2")]).await;
+    let [here, there] = &servers[..] else { panic!("two nodes") };
+    let ana = User::register(here, "Ana").await;
+    let mut socket = ana.socket(there, Codec::Json).await;
+    let status = async |path: &str| http_client().get(there.url(path)).send().await.unwrap().status().as_u16();
+
+    let (mut locking, looking) = (PgConnection::connect(database.url()).await.unwrap(), PgPool::connect(database.url()).await.unwrap());
+    locking.execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiting: JoinSet<_> = (0..4)
+        .map(|_| {
+            let request = http_client().get(there.url("/api/v1/me")).bearer_auth(&ana.token);
+            async move { request.send().await.unwrap().status() }
+        })
+        .collect();
+    let locked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("every connection of the pool waits", LIMIT, || async {
+        let count: i64 = sqlx::query_scalar(locked).fetch_one(&looking).await.unwrap();
+        if count == 2 { Ok(()) } else { Err(count) }
+    })
+    .await;
+    assert_eq!(status("/readyz").await, 200);
+    assert_eq!(ana.call(here, Method::POST, "/api/v1/auth/logout", None).await.0, 204);
+    ends_soon(&mut socket).await;
+    assert_eq!((status("/readyz").await, there.metric("tripsync_database_reached").await), (200, Some(1)));
+    locking.execute("ROLLBACK").await.unwrap();
+    drop(waiting);
 }
 
 async fn ends_soon(socket: &mut Socket) {
