@@ -25,7 +25,7 @@ mod tests;
 mod verify;
 
 pub(crate) use clock::Clock;
-pub(crate) use harvest::{Fault, Harvest, twice};
+pub(crate) use harvest::{Fault, Harvest, RoomLog, twice};
 pub(crate) use job::{Client, Job, Room};
 pub(crate) use process::{Order, Report, STALLED, run, starts};
 pub(crate) use tally::{Sheet, Tick};

@@ -61,12 +61,14 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
     let run = clock.now_us();
     let pid = target.pid();
     watch.step("making accounts and rooms");
-    let Setup { job, doomed, resident: before } =
-        setup::make(scenario, target, options, run).await.context("accounts and rooms could not be made")?;
+    let Setup { job, doomed, resident: before } = setup::make(scenario, target, options, run)
+        .await
+        .context("accounts and rooms could not be made")
+        .map_err(|error| target.explain(error))?;
     let with_rooms = sample::resident(pid);
     let mut crew = Crew::start(&job, options).await?;
     watch.step(&format!("connecting {} clients", job.clients.len()));
-    crew.ready(watch).await?;
+    crew.ready(watch).await.map_err(|error| target.explain(error))?;
     let with_sockets = sample::resident(pid);
     let at_us = clock.now_us() + BREATH_US;
     crew.tell(&Order::Go { at_us }).await?;
@@ -127,10 +129,15 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
             }
         }
     }
-    if target.kind != ServerKind::Floor {
+    if let Some(how) = target.ended() {
+        harvest.verified.broken(Fault::Alive, how);
+        harvest.verified.left_out(Fault::Durability, "history could not be read, as the server had ended");
+    } else if target.kind != ServerKind::Floor {
+        harvest.verified.checked(Fault::Alive, u64::from(target.kind == ServerKind::Own));
         let compared = within(HISTORY_WITHIN, journal::compare(&job, target, &mut harvest)).await;
         or_broken(&mut harvest, Fault::Durability, "what is stored could not be held against what members got", compared);
     }
+    harvest.judge_refusals();
     // Without all of the generator there are no figures; promises that are known to be broken are told all the same.
     if let Some(error) = unfinished {
         ensure!(harvest.verified.violations() > 0, error);

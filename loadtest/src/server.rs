@@ -5,8 +5,9 @@ mod limits;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -61,7 +62,7 @@ pub(crate) fn program(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 pub(crate) struct Server {
     program: PathBuf,
     settings: Vec<(String, String)>,
-    child: Child,
+    child: Mutex<Child>,
     pub(crate) address: String,
     pub(crate) data: TempDir,
     http: reqwest::Client,
@@ -104,15 +105,16 @@ impl Server {
         }
         let (child, address) = launch(program, &settings, data.path()).await?;
         let http = crate::rest::client()?;
-        Ok(Self { program: program.into(), settings, child, address, data, http })
+        Ok(Self { program: program.into(), settings, child: Mutex::new(child), address, data, http })
     }
 
     /// Stops it as an operator would, and starts it again on the same data.
     pub(crate) async fn restart(&mut self) -> anyhow::Result<()> {
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         Command::new("kill").args(["-TERM", &pid]).status()?;
-        self.child.wait()?;
-        (self.child, self.address) = launch(&self.program, &self.settings, self.data.path()).await?;
+        self.running().wait()?;
+        let (child, address) = launch(&self.program, &self.settings, self.data.path()).await?;
+        (self.child, self.address) = (Mutex::new(child), address);
         Ok(())
     }
 
@@ -145,12 +147,21 @@ impl Server {
 
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.running().id()
+    }
+
+    /// How it ended, when it did so by itself.
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
+        self.running().try_wait().ok().flatten()
+    }
+
+    fn running(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// CPU seconds used so far, in user and system mode.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
         let fields: Vec<&str> = stat.rsplit_once(')').context("no stat")?.1.split_whitespace().collect();
         let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
         Ok(ticks / TICKS_PER_S)
@@ -160,8 +171,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // It is on throwaway data; nothing is owed to it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.running().kill();
+        let _ = self.running().wait();
     }
 }
 

@@ -53,6 +53,19 @@ impl Target {
         Ok(Self { addresses, kind: ServerKind::Floor, database: String::new(), rest, server: None, floor: Some(floor) })
     }
 
+    /// That a server which the tool started has ended by itself.
+    pub(crate) fn ended(&self) -> Option<String> {
+        self.server.as_ref()?.ended().map(|how| format!("the server ended by itself: {how}"))
+    }
+
+    /// Why something went wrong: first of all because the server is no longer there.
+    pub(crate) fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        match self.ended() {
+            Some(how) => error.context(how),
+            None => error,
+        }
+    }
+
     /// Its process; none when it is somebody else's.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Server::pid).or_else(|| self.floor.as_ref().map(floor::Process::id))
@@ -71,6 +84,24 @@ fn host(url: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_ended_by_itself_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::TempDir::new().unwrap();
+        let program = folder.path().join("server");
+        // Says that it is ready, and ends.
+        std::fs::write(&program, "#!/bin/sh\necho '{\"http\": \"127.0.0.1:1\"}' > \"$3\"\nexit 7\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let wanted = Wanted { servers: Vec::new(), program: Some(program), database: Database::Sqlite, in_memory: false };
+        let target = Target::open(&wanted, Vec::new()).await.unwrap();
+        while target.ended().is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(target.ended().unwrap(), "the server ended by itself: exit status: 7");
+        let error = target.explain(anyhow::anyhow!("connection refused"));
+        assert_eq!(format!("{error:#}"), "the server ended by itself: exit status: 7: connection refused");
+    }
 
     #[test]
     fn addresses_are_taken_as_people_write_them() {

@@ -12,6 +12,7 @@ pub(crate) enum Doing {
         cmd: Value,
         base: bool,
         claim: Option<Uuid>,
+        mix: Mix,
     },
     Presence(Value),
     /// It makes no sense now (nothing to give back).
@@ -26,6 +27,10 @@ pub(crate) struct Author<'a> {
     pub(crate) random: &'a mut u64,
 }
 
+/// Longest title or name, and longest message or notes.
+pub(crate) const TITLE_BYTES: usize = 200;
+pub(crate) const BODY_BYTES: usize = 4_000;
+
 const TEXT: &str = "shall we take the early train and have breakfast in the old town instead, what do you think about that ";
 
 /// `length` bytes of plausible text that begins with a number, so that no two are alike.
@@ -36,6 +41,13 @@ pub(crate) fn text(n: u64, length: u32) -> String {
         text.push_str(TEXT);
     }
     text.truncate(length.max(1));
+    text
+}
+
+/// The same for where less is allowed.
+pub(crate) fn cut_text(n: u64, length: u32, cut: usize) -> String {
+    let mut text = text(n, length);
+    text.truncate(cut);
     text
 }
 
@@ -60,30 +72,26 @@ pub(crate) fn choose_and_make(act: &Act, author: Author<'_>, n: u64) -> Doing {
     let Author { items, seq, claim, random } = author;
     let mix = choose(act, random);
     let item = if items.is_empty() { None } else { items.get(usize::try_from(next_random(random)).unwrap_or_default() % items.len()) };
-    let body = |cut: usize| {
-        let mut text = text(n, act.payload);
-        text.truncate(cut);
-        text
-    };
-    let plain = |cmd| Doing::Command { cmd, base: false, claim: None };
-    let seen = |cmd| Doing::Command { cmd, base: true, claim: None };
+    let body = |cut| cut_text(n, act.payload, cut);
+    let plain = |cmd| Doing::Command { cmd, base: false, claim: None, mix };
+    let seen = |cmd| Doing::Command { cmd, base: true, claim: None, mix };
     match (mix, item) {
-        (Mix::Edit, Some(item)) => seen(json!({"type": "update_activity", "activity": item, "title": body(200)})),
-        (Mix::Notes, Some(item)) => seen(json!({"type": "update_activity", "activity": item, "notes": body(4_000)})),
+        (Mix::Edit, Some(item)) => seen(json!({"type": "update_activity", "activity": item, "title": body(TITLE_BYTES)})),
+        (Mix::Notes, Some(item)) => seen(json!({"type": "update_activity", "activity": item, "notes": body(BODY_BYTES)})),
         (Mix::Move, Some(item)) => {
             let day = format!("2027-05-{:02}", 1 + next_random(random) % 9);
             seen(json!({"type": "move_activity", "activity": item, "day": day}))
         }
-        (Mix::Chat, _) | (Mix::Edit | Mix::Notes | Mix::Move, None) => plain(json!({"type": "send_message", "body": body(4_000)})),
-        (Mix::Add, _) => plain(json!({"type": "add_activity", "title": body(200)})),
-        (Mix::Place, _) => plain(json!({"type": "add_place", "name": body(200)})),
+        (Mix::Chat, _) | (Mix::Edit | Mix::Notes | Mix::Move, None) => plain(json!({"type": "send_message", "body": body(BODY_BYTES)})),
+        (Mix::Add, _) => plain(json!({"type": "add_activity", "title": body(TITLE_BYTES)})),
+        (Mix::Place, _) => plain(json!({"type": "add_place", "name": body(TITLE_BYTES)})),
         (Mix::Read, _) => plain(json!({"type": "mark_read", "seq": seq})),
         (Mix::Presence, Some(item)) => Doing::Presence(json!({"looking_at": item, "typing": next_random(random).is_multiple_of(2)})),
         (Mix::Presence, None) => Doing::Presence(json!({"typing": next_random(random).is_multiple_of(2)})),
         (Mix::Claim | Mix::Queue, _) => {
             let id = Uuid::now_v7();
             let cmd = json!({"type": "request", "id": id, "seats": 1, "wait": mix == Mix::Queue});
-            Doing::Command { cmd, base: false, claim: Some(id) }
+            Doing::Command { cmd, base: false, claim: Some(id), mix }
         }
         (Mix::Withdraw, _) => match claim {
             Some(claim) => plain(json!({"type": "withdraw", "claim": claim})),

@@ -1,6 +1,7 @@
 //! What came of a job.
 
 use super::tally::Sheet;
+use crate::scenario::Mix;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -23,12 +24,21 @@ pub(crate) struct Harvest {
     pub(crate) unanswered: u64,
     /// Commands that were refused for good, by code.
     pub(crate) refusals: BTreeMap<String, u64>,
+    /// How commands of each kind were answered.
+    pub(crate) answered: BTreeMap<Mix, Answered>,
     /// CPU seconds of the busiest of its threads.
     pub(crate) busiest_thread_s: f64,
     /// Thread CPU over the measured phases, as a share of their length.
     pub(crate) busy_share: f64,
     /// The same of the busiest thread, by phase, from its beginning until everybody who comes in it was current.
     pub(crate) burst_busy_share: BTreeMap<usize, f64>,
+}
+
+/// Answers to the commands of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) acked: u64,
+    pub(crate) refused: u64,
 }
 
 /// What the members of a process saw of a room.
@@ -38,6 +48,20 @@ pub(crate) struct RoomLog {
     pub(crate) entries: Vec<Entry>,
     /// Of each state that was shown: seq, whether it was JSON, hash.
     pub(crate) shown: Vec<(u64, bool, u64)>,
+    /// Some events as they came, by seq.
+    pub(crate) heard: Vec<(u64, Vec<u8>)>,
+    /// Commands that were refused for good.
+    pub(crate) refused: Vec<Refused>,
+}
+
+/// A command that was refused for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    /// One more than the index of the client, as in [`Entry`].
+    pub(crate) client: u32,
+    pub(crate) n: u64,
+    /// Because no seat was free.
+    pub(crate) no_seat: bool,
 }
 
 /// One event as it was seen.
@@ -56,9 +80,11 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
+    Alive,
     Order,
     Agreement,
     Answers,
+    Refusals,
     Durability,
     Replicas,
     Snapshots,
@@ -169,11 +195,26 @@ impl Harvest {
         for (code, count) in other.refusals {
             *self.refusals.entry(code).or_default() += count;
         }
+        for (mix, theirs) in other.answered {
+            let mine = self.answered.entry(mix).or_default();
+            mine.acked += theirs.acked;
+            mine.refused += theirs.refused;
+        }
         self.busiest_thread_s = self.busiest_thread_s.max(other.busiest_thread_s);
         self.busy_share = self.busy_share.max(other.busy_share);
         for (phase, share) in other.burst_busy_share {
             let mine = self.burst_busy_share.entry(phase).or_default();
             *mine = share.max(*mine);
+        }
+    }
+
+    /// Commands of a kind that were all refused, whatever the reason given.
+    pub(crate) fn judge_refusals(&mut self) {
+        for (mix, answered) in &self.answered {
+            self.verified.checked(Fault::Refusals, answered.acked + answered.refused);
+            if answered.acked == 0 && answered.refused > 0 {
+                self.verified.broken(Fault::Refusals, format!("all {} commands `{}` were refused", answered.refused, mix.name()));
+            }
         }
     }
 
@@ -192,6 +233,8 @@ impl Harvest {
                 self.verified.broken(Fault::Agreement, format!("room {}: two members got different events {seq}", other.room));
             }
         }
+        mine.heard.extend(other.heard);
+        mine.refused.extend(other.refused);
         for (seq, json, hash) in other.shown {
             match mine.shown.iter().find(|mine| (mine.0, mine.1) == (seq, json)) {
                 None => mine.shown.push((seq, json, hash)),
@@ -251,7 +294,7 @@ mod tests {
     }
 
     fn log(entries: Vec<Entry>, shown: Vec<(u64, bool, u64)>) -> RoomLog {
-        RoomLog { room: 3, entries, shown }
+        RoomLog { room: 3, entries, shown, ..RoomLog::default() }
     }
 
     fn violations(harvest: &Harvest, fault: Fault) -> u64 {
@@ -285,6 +328,19 @@ mod tests {
         for (shown, expected) in [((7, false, 1), 0), ((7, true, 2), 0), ((7, false, 1), 0), ((7, false, 2), 1)] {
             harvest.add_log(log(Vec::new(), vec![shown]));
             assert_eq!(violations(&harvest, Fault::Snapshots), expected);
+        }
+    }
+
+    #[test]
+    fn commands_that_are_all_refused_are_noticed() {
+        for (acked, expected) in [(0, 1), (1, 0)] {
+            let mut harvest = Harvest::default();
+            for refused in [3, 4] {
+                let answered = BTreeMap::from([(Mix::Claim, Answered { acked, refused }), (Mix::Chat, Answered { acked: 1, refused: 0 })]);
+                harvest.add(Harvest { answered, ..Harvest::default() });
+            }
+            harvest.judge_refusals();
+            assert_eq!(violations(&harvest, Fault::Refusals), expected);
         }
     }
 

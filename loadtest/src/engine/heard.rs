@@ -241,7 +241,7 @@ impl Shard {
             return;
         };
         let waiting = &mut member.waiting[index];
-        let (due_us, sent_us) = (waiting.due_us, waiting.sent_us);
+        let (due_us, sent_us, mix) = (waiting.due_us, waiting.sent_us, waiting.mix);
         waiting.answers += 1;
         waiting.applied += u32::from(!repeated);
         let before = std::mem::replace(&mut waiting.outcome, Outcome::Acked { seq });
@@ -264,6 +264,11 @@ impl Shard {
             }
             return;
         }
+        if before == Outcome::Refused {
+            // Its second sending was judged anew.
+            self.logs[self.log_of(member)].borrow_mut().not_refused(member.client.index, n);
+        }
+        self.answered.borrow_mut().entry(mix).or_default().acked += 1;
         self.tally.borrow_mut().ack(due_us, sent_us, now_us, member.client.stays);
         self.acked.set(self.acked.get() + 1);
         // Answers stand behind the events that they are about.
@@ -307,9 +312,10 @@ impl Shard {
         if waiting.outcome == Outcome::None {
             waiting.outcome = Outcome::Refused;
             self.tally.borrow_mut().at(due_us).counters.rejections += 1;
-            self.refused(code);
+            let mix = waiting.mix;
+            self.refused(member, n, mix, code);
         }
-        if waiting.answers >= waiting.sendings {
+        if member.waiting.get(index).is_some_and(|waiting| waiting.answers >= waiting.sendings) {
             member.waiting.remove(index);
         }
     }

@@ -1,11 +1,17 @@
 //! What the clients of one thread saw of a room: each event once, so that everybody can be held against the first who saw it.
 
-use super::harvest::{Entry, Fault};
+use super::harvest::{Entry, Fault, Refused, RoomLog};
 use super::shown::Shown;
 use crate::wire::{Record, client_index, is_of_run};
 
 /// Events that a room can be ahead of everything that is known of it. Beyond, a seq is wild, and no reason to take memory.
 pub(crate) const JUMP_MAX: u64 = 1_000_000;
+
+/// Every so many-th event is kept whole, and so many of them of each room.
+const HEARD_EVERY: u64 = 8;
+const HEARD_MAX: u64 = 16;
+/// Refusals that are kept of each room.
+const REFUSED_MAX: usize = 10_000;
 
 /// Entry `seq - 1` is about the event `seq`.
 #[derive(Debug, Default)]
@@ -15,6 +21,9 @@ pub(crate) struct Log {
     pub(crate) shown: Shown,
     /// When an event came that nobody had seen.
     pub(crate) rose_us: u64,
+    /// Some events as they came: the newest of each place in turn.
+    heard: Vec<(u64, Vec<u8>)>,
+    refused: Vec<Refused>,
 }
 
 /// An event as JSON tells it, whose bytes are no other codec's.
@@ -62,13 +71,18 @@ impl Log {
             return Ok(());
         }
         let (hash, author) = (record.hash() | 1, author(record.client, record.n, run));
-        if entry.hash == 0 {
+        let first = entry.hash == 0;
+        if first {
             entry.hash = hash;
             if entry.client == 0 {
                 (entry.client, entry.n) = author;
             }
         }
-        if entry.hash == hash && (entry.client, entry.n) == author {
+        let agree = entry.hash == hash && (entry.client, entry.n) == author;
+        if first {
+            self.keep(record);
+        }
+        if agree {
             return Ok(());
         }
         Err((Fault::Agreement, format!("two members got different events {}", record.seq)))
@@ -94,6 +108,32 @@ impl Log {
         Err((Fault::Agreement, format!("event {} was told to two members as different commands", told.seq)))
     }
 
+    /// Keeps an event whole, so that its content can be held against what is stored.
+    fn keep(&mut self, record: &Record<'_>) {
+        if !record.seq.is_multiple_of(HEARD_EVERY) {
+            return;
+        }
+        let place = usize::try_from(record.seq / HEARD_EVERY % HEARD_MAX).unwrap_or_default();
+        if place >= self.heard.len() {
+            self.heard.resize(place + 1, (0, Vec::new()));
+        }
+        self.heard[place] = (record.seq, record.bytes.to_vec());
+    }
+
+    /// Notes a refusal for good; says whether there was room to.
+    pub(crate) fn refused(&mut self, client: u32, n: u64, no_seat: bool) -> bool {
+        let room = self.refused.len() < REFUSED_MAX;
+        if room {
+            self.refused.push(Refused { client: client.wrapping_add(1), n, no_seat });
+        }
+        room
+    }
+
+    /// It was applied after all, by another sending.
+    pub(crate) fn not_refused(&mut self, client: u32, n: u64) {
+        self.refused.retain(|refused| (refused.client, refused.n) != (client.wrapping_add(1), n));
+    }
+
     /// Who wrote the event, by index of client, and under which number; `None` when nobody saw it.
     pub(crate) fn author(&self, seq: u64) -> Option<(u32, u64)> {
         let entry = self.entries.get(usize::try_from(seq.checked_sub(1)?).ok()?)?;
@@ -111,8 +151,10 @@ impl Log {
         self.entries.len() as u64
     }
 
-    pub(crate) fn into_entries(self) -> Vec<Entry> {
-        self.entries
+    /// What is handed back.
+    pub(crate) fn into_room(mut self, room: u32) -> RoomLog {
+        self.heard.retain(|(seq, _)| *seq > 0);
+        RoomLog { room, entries: self.entries, shown: self.shown.into_entries(), heard: self.heard, refused: self.refused }
     }
 }
 

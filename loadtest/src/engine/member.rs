@@ -3,6 +3,7 @@
 use super::job::Client;
 use super::replica::Replica;
 use super::socket::Socket;
+use crate::scenario::Mix;
 use crate::wire::Out;
 use crate::wire::{Codec, Since, encode};
 use futures_util::{FutureExt, Sink, SinkExt};
@@ -48,6 +49,7 @@ pub(crate) struct Waiting {
     pub(crate) applied: u32,
     /// The claim that it makes.
     pub(crate) claim: Option<Uuid>,
+    pub(crate) mix: Mix,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

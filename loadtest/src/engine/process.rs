@@ -5,7 +5,7 @@ mod tests;
 
 use super::burst::Notes;
 use super::clock::Clock;
-use super::harvest::{Fault, Harvest, RoomLog};
+use super::harvest::{Fault, Harvest};
 use super::job::Job;
 use super::member::{Outcome, Place};
 use super::pacer::{Due, Schedule, Source, Timeline, What, exponential, next_random, share};
@@ -353,10 +353,7 @@ fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest 
         rooms.sort_unstable();
         rooms.into_iter().map(|(_, room)| room).collect()
     };
-    let log = |(room, log): (u32, &std::cell::RefCell<super::log::Log>)| {
-        let mut log = log.take();
-        RoomLog { room, shown: std::mem::take(&mut log.shown).into_entries(), entries: log.into_entries() }
-    };
+    let log = |(room, log): (u32, &std::cell::RefCell<super::log::Log>)| log.take().into_room(room);
     let logs = rooms.into_iter().zip(&shard.logs).map(log).collect();
     let mut verified = shard.verified.take();
     verified.checked(Fault::Order, shard.deliveries.get());
@@ -374,6 +371,7 @@ fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest 
         absent: shard.members.iter().filter(|member| !member.borrow().joined).count() as u64,
         unanswered: shard.members.iter().map(unanswered).sum(),
         refusals: shard.refusals.take(),
+        answered: shard.answered.take(),
         busiest_thread_s,
         busy_share,
         burst_busy_share: BTreeMap::new(),

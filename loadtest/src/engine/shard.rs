@@ -2,7 +2,7 @@
 
 use super::acts::{Author, Doing, choose_and_make};
 use super::clock::Clock;
-use super::harvest::Verified;
+use super::harvest::{Answered, Fault, Verified};
 use super::heard::Then;
 use super::job::Job;
 use super::log::Log;
@@ -10,6 +10,7 @@ use super::member::{Member, Outcome, Place, WAITING_MAX, Waiting};
 use super::pacer::{Due, What, share};
 use super::socket::{Meter, Opening};
 use super::tally::{Tally, Tick};
+use crate::scenario::Mix;
 use crate::wire::{Out, encode};
 use anyhow::anyhow;
 use futures_util::Stream;
@@ -61,6 +62,7 @@ pub(crate) struct Shard {
     sockets: Cell<u64>,
     pub(crate) current_after_us: RefCell<BTreeMap<usize, u64>>,
     pub(crate) refusals: RefCell<BTreeMap<String, u64>>,
+    pub(crate) answered: RefCell<BTreeMap<Mix, Answered>>,
     opening: Semaphore,
     returning: Semaphore,
     /// Whether those who never read do so now.
@@ -95,6 +97,7 @@ impl Shard {
             sockets: Cell::default(),
             current_after_us: RefCell::default(),
             refusals: RefCell::default(),
+            answered: RefCell::default(),
             opening: Semaphore::new(at_once),
             returning: Semaphore::new(RETURNING_MAX),
             everybody_reads: Cell::default(),
@@ -165,8 +168,21 @@ impl Shard {
         }
     }
 
-    pub(crate) fn refused(&self, code: &str) {
+    /// A command was refused for good.
+    pub(crate) fn refused(&self, member: &Member, n: u64, mix: Mix, code: &str) {
         *self.refusals.borrow_mut().entry(code.to_owned()).or_default() += 1;
+        self.answered.borrow_mut().entry(mix).or_default().refused += 1;
+        if member.client.doomed {
+            // Who is removed meanwhile may be told so, and what was applied before stays.
+            return;
+        }
+        if !mix.may_be_refused(code) {
+            self.broken(Fault::Refusals, member, &format!("command {n}, a `{}`, was refused: {code}", mix.name()));
+        }
+        let noted = self.logs[self.log_of(member)].borrow_mut().refused(member.client.index, n, code == "seats_taken");
+        if !noted {
+            self.verified.borrow_mut().left_out(Fault::Answers, "refusals were too many to be held against the events of their room");
+        }
     }
 
     /// Sends a refused command again later.
@@ -213,8 +229,8 @@ impl Shard {
         let n = member.number(due_us);
         let items = &self.job.rooms[member.client.room as usize].items;
         let author = Author { items, seq: member.seq, claim: member.claim, random: &mut member.random };
-        let (cmd, base, claim) = match choose_and_make(act, author, n) {
-            Doing::Command { cmd, base, claim } => (cmd, base, claim),
+        let (cmd, base, claim, mix) = match choose_and_make(act, author, n) {
+            Doing::Command { cmd, base, claim, mix } => (cmd, base, claim, mix),
             Doing::Presence(state) => {
                 if member.place == Place::In {
                     member.send_presence(&state);
@@ -238,7 +254,7 @@ impl Shard {
         }
         let sent_us = if sendings > 0 { now_us } else { 0 };
         let outcome = Outcome::None;
-        member.waiting.push_back(Waiting { n, due_us, sent_us, message, sendings, answers: 0, outcome, applied: 0, claim });
+        member.waiting.push_back(Waiting { n, due_us, sent_us, message, sendings, answers: 0, outcome, applied: 0, claim, mix });
     }
 
     /// The socket drops, as it does in a tunnel, and the client comes back after a while.

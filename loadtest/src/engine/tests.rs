@@ -2,12 +2,12 @@
 
 mod sockets;
 
-use super::harvest::{Fault, Verified};
+use super::harvest::{Fault, Refused, Verified};
 use super::job::{Account, Client, Job, Room};
 use super::member::{Outcome, Place, Waiting};
 use super::shard::{Common, Shard};
 use super::{Clock, verify};
-use crate::scenario::{RoomKind, builtin};
+use crate::scenario::{Mix, RoomKind, builtin};
 use crate::wire::{Codec, client_id};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ fn events(from: u64, text: &str) -> Value {
 fn sends(shard: &Rc<Shard>, slot: usize, n: u64, sendings: u32) {
     let message = Message::Text("".into());
     let (outcome, answers, applied) = (Outcome::None, 0, 0);
-    let waiting = Waiting { n, due_us: 0, sent_us: 0, message, sendings, answers, outcome, applied, claim: None };
+    let waiting = Waiting { n, due_us: 0, sent_us: 0, message, sendings, answers, outcome, applied, claim: None, mix: Mix::Chat };
     shard.members[slot].borrow_mut().waiting.push_back(waiting);
 }
 
@@ -121,6 +121,40 @@ fn a_refusal_after_the_acknowledgement_is_noticed() {
     hears(&shard, 0, &json!({"t": "ack", "n": 9, "seq": 4}));
     hears(&shard, 0, &json!({"t": "rejected", "n": 9, "code": "forbidden"}));
     assert_eq!(broken(&shard), only(Fault::Answers));
+}
+
+#[test]
+fn a_refusal_that_nobody_else_brought_about_is_noticed() {
+    for (mix, code, expected) in [
+        (Mix::Claim, "seats_taken", BTreeMap::new()),
+        (Mix::Withdraw, "not_found", BTreeMap::new()),
+        (Mix::Queue, "seats_taken", only(Fault::Refusals)),
+        (Mix::Chat, "forbidden", only(Fault::Refusals)),
+        (Mix::Chat, "internal", only(Fault::Refusals)),
+    ] {
+        let shard = shard();
+        joined(&shard);
+        sends(&shard, 0, 9, 1);
+        shard.members[0].borrow_mut().waiting[0].mix = mix;
+        hears(&shard, 0, &json!({"t": "rejected", "n": 9, "code": code}));
+        assert_eq!(broken(&shard), expected, "{mix:?} {code}");
+        assert_eq!(shard.answered.borrow()[&mix].refused, 1);
+    }
+}
+
+#[test]
+fn a_refused_command_is_kept_until_another_sending_of_it_is_applied() {
+    let shard = shard();
+    joined(&shard);
+    sends(&shard, 0, 9, 2);
+    shard.members[0].borrow_mut().waiting[0].mix = Mix::Claim;
+    hears(&shard, 0, &json!({"t": "rejected", "n": 9, "code": "seats_taken"}));
+    let refused = || shard.logs[0].take().into_room(0).refused;
+    let kept = refused();
+    assert_eq!(kept, [Refused { client: 1, n: 9, no_seat: true }]);
+    shard.logs[0].borrow_mut().refused(0, 9, true);
+    hears(&shard, 0, &json!({"t": "ack", "n": 9, "seq": 4}));
+    assert_eq!(refused(), []);
 }
 
 #[test]

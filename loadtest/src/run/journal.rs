@@ -1,15 +1,16 @@
 //! What the clients saw, held against what the server has stored, which its log tells over REST.
 
+mod content;
 mod seats;
 
-use crate::engine::{Fault, Harvest, Job, twice};
+use crate::engine::{Fault, Harvest, Job, RoomLog, twice};
 use crate::rest::Logged;
 use crate::scenario::RoomKind;
 use crate::target::Target;
 use crate::wire::{client_index, is_of_run};
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use tripsync_loadtest::results::ServerKind;
 
 /// Rooms that are asked about at once.
@@ -51,15 +52,13 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
     for log in &harvest.logs {
         let events = log.entries.len() as u64;
         if events > left && !asking.is_empty() {
-            break;
+            harvest.verified.left_out(Fault::Durability, "rooms were beyond `history_events`");
+            continue;
         }
         left = left.saturating_sub(events);
-        let room = &job.rooms[log.room as usize];
-        let token = &job.accounts[room.owner as usize].token;
-        let index = log.room;
-        asking.push(async move { anyhow::Ok((index, history(target, token, room.kind, room.id).await?)) });
+        asking.push(async move { anyhow::Ok((log.room, history(job, target, log).await?)) });
     }
-    let found: Vec<(u32, Vec<Logged>)> =
+    let found: Vec<(u32, Stored)> =
         stream::iter(asking).buffer_unordered(AT_ONCE).try_collect().await.context("the history could not be read")?;
     // Whose command each event is, as members got it; the history knows what they did not get.
     let mut authors: BTreeMap<u32, BTreeMap<u64, (u32, u64)>> = BTreeMap::new();
@@ -67,10 +66,10 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
         let known = (1..).zip(&log.entries).filter(|(_, entry)| entry.client > 0);
         authors.insert(log.room, known.map(|(seq, entry)| (seq, (entry.client, entry.n))).collect());
     }
-    for (room, history) in found {
+    for (room, Stored { events: history, differs }) in found {
         let about = &job.rooms[room as usize];
         let Some(log) = harvest.logs.iter().find(|log| log.room == room) else { continue };
-        let mut problems = Vec::new();
+        let mut problems = differs;
         let mut missing: Vec<bool> = log.entries.iter().map(|entry| entry.client > 0).collect();
         for logged in &history {
             let Some(index) = logged.seq.checked_sub(1).and_then(|index| usize::try_from(index).ok()) else { continue };
@@ -98,15 +97,23 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
             harvest.verified.broken(Fault::Durability, problem);
         }
         if about.kind == RoomKind::Pool {
-            let (moments, oversold) = seats::judge(history.iter().rev().map(|logged| (logged.seq, &logged.event)));
-            harvest.verified.checked(Fault::Seats, moments);
-            for how in oversold {
+            let judged = seats::judge(history.iter().rev().map(|logged| (logged.seq, &logged.event)));
+            harvest.verified.checked(Fault::Seats, judged.moments);
+            for how in judged.oversold {
                 harvest.verified.broken(Fault::Seats, format!("pool {}: {how}", about.id));
+            }
+            let sent_away = log.refused.iter().filter(|refused| refused.no_seat).count();
+            if sent_away > 0 && !judged.full {
+                let how = format!("pool {}: {sent_away} were refused for lack of seats, and it never was full", about.id);
+                harvest.verified.broken(Fault::Refusals, how);
             }
         }
     }
     for (room, authors) in authors {
         let about = &job.rooms[room as usize];
+        for how in harvest.logs.iter().find(|log| log.room == room).map(|log| applied(log, &authors)).unwrap_or_default() {
+            harvest.verified.broken(Fault::Answers, format!("room {}: {how}", about.id));
+        }
         let authors = authors.into_iter().map(|(seq, author)| (seq, Some(author)));
         for ((client, n), before, again) in twice(authors, about.kind == RoomKind::Pool) {
             let how = format!("room {}: command {n} of client {} was applied twice, at {before} and at {again}", about.id, client - 1);
@@ -116,19 +123,52 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
     Ok(())
 }
 
-async fn history(target: &Target, token: &str, kind: RoomKind, room: uuid::Uuid) -> anyhow::Result<Vec<Logged>> {
-    let mut all = Vec::new();
+/// Commands that were refused, and whose events are there.
+fn applied(log: &RoomLog, authors: &BTreeMap<u64, (u32, u64)>) -> Vec<String> {
+    let refused: HashSet<(u32, u64)> = log.refused.iter().map(|refused| (refused.client, refused.n)).collect();
+    let found = authors.iter().filter(|(_, author)| refused.contains(*author));
+    found.map(|(seq, (client, n))| format!("command {n} of client {} was refused, and is event {seq}", client - 1)).collect()
+}
+
+/// What is stored of a room.
+struct Stored {
+    /// Newest first; of a trip without what happened, which is judged already.
+    events: Vec<Logged>,
+    /// What is stored otherwise than it was sent or delivered.
+    differs: Vec<String>,
+}
+
+async fn history(job: &Job, target: &Target, log: &RoomLog) -> anyhow::Result<Stored> {
+    let room = &job.rooms[log.room as usize];
+    let token = &job.accounts[room.owner as usize].token;
+    let mut stored = Stored { events: Vec::new(), differs: Vec::new() };
     let mut cursor: Option<String> = None;
     loop {
-        let (mut page, next) = target.rest.log(token, collection(kind), room, PAGE, cursor.as_deref()).await?;
-        if kind == RoomKind::Trip {
-            // Only whose they are is of interest, and there are many.
-            page.iter_mut().for_each(|logged| logged.event = serde_json::Value::Null);
+        let (mut page, next) = target.rest.log(token, collection(room.kind), room.id, PAGE, cursor.as_deref()).await?;
+        if room.kind == RoomKind::Trip {
+            for logged in &mut page {
+                stored.differs.extend(content::differs(job, log, logged).map(|how| format!("room {}: {how}", room.id)));
+                // There are many.
+                logged.event = serde_json::Value::Null;
+            }
         }
-        all.extend(page);
+        stored.events.extend(page);
         if next.is_none() {
-            return Ok(all);
+            return Ok(stored);
         }
         cursor = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::harvest::Refused;
+
+    #[test]
+    fn what_was_refused_and_is_there_all_the_same_is_noticed() {
+        let log = RoomLog { refused: vec![Refused { client: 3, n: 7, no_seat: false }], ..RoomLog::default() };
+        assert_eq!(applied(&log, &BTreeMap::from([(1, (3, 6)), (2, (2, 7))])), Vec::<String>::new());
+        assert_eq!(applied(&log, &BTreeMap::from([(5, (3, 7))])), ["command 7 of client 2 was refused, and is event 5"]);
     }
 }

@@ -179,10 +179,16 @@ fn memory(figures: &mut Metrics, sizes: &Sizes, sockets: u64, rooms: u64, end: S
 
 /// Every promise that was looked at.
 fn checks(harvest: &Harvest, kind: ServerKind) -> Vec<Check> {
-    const ALL: [(Fault, &str, &str); 10] = [
+    const ALL: [(Fault, &str, &str); 12] = [
+        (Fault::Alive, "alive", "a server that the tool started is there until the end (servers)"),
         (Fault::Order, "order", "every member gets every event once, in order, without a gap, and ends where the room is (deliveries)"),
         (Fault::Agreement, "agreement", "all members get the same bytes for the same event (deliveries)"),
         (Fault::Answers, "answers", "each sending is answered at most once, each command is applied once (commands)"),
+        (
+            Fault::Refusals,
+            "refusals",
+            "nothing is refused but what somebody else was faster at, or a full room has no place for (commands)",
+        ),
         (
             Fault::Durability,
             "journal",

@@ -32,6 +32,37 @@ const fn text_bytes() -> u32 {
     100
 }
 
+impl Mix {
+    /// As in a scenario.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Edit => "edit",
+            Self::Notes => "notes",
+            Self::Add => "add",
+            Self::Move => "move",
+            Self::Place => "place",
+            Self::Read => "read",
+            Self::Presence => "presence",
+            Self::Claim => "claim",
+            Self::Queue => "queue",
+            Self::Withdraw => "withdraw",
+        }
+    }
+
+    /// Whether a server may refuse it so: somebody else was faster, or the room is full. Nothing else that the scenarios do is against the rules.
+    pub(crate) fn may_be_refused(self, code: &str) -> bool {
+        match self {
+            Self::Claim => matches!(code, "seats_taken" | "already_exists"),
+            Self::Queue => matches!(code, "already_exists" | "limit_reached"),
+            // Another device of the same user may have given it back.
+            Self::Withdraw => matches!(code, "not_found" | "conflict"),
+            Self::Add | Self::Place => code == "limit_reached",
+            Self::Chat | Self::Edit | Self::Notes | Self::Move | Self::Read | Self::Presence => false,
+        }
+    }
+}
+
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

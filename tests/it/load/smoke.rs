@@ -5,7 +5,8 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 /// `smoke` looks at these; nothing of the sort happening would be a hole in it.
-const LOOKED_AT: [&str; 8] = ["order", "agreement", "answers", "journal", "replicas", "seats", "presence", "membership"];
+const LOOKED_AT: [&str; 10] =
+    ["alive", "order", "agreement", "answers", "refusals", "journal", "replicas", "seats", "presence", "membership"];
 
 #[tokio::test]
 async fn a_good_server_passes_and_every_promise_was_looked_at() {

@@ -3,14 +3,24 @@
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// After how many events it was looked at, and at which there were too few seats. All riders of the load ride the whole way, so that the seats
+/// What the history of a pool says.
+pub(super) struct Judged {
+    /// After how many events it was looked at.
+    pub(super) moments: u64,
+    /// When there were too few seats.
+    pub(super) oversold: Vec<String>,
+    /// Whether no seat was free at any moment.
+    pub(super) full: bool,
+}
+
+/// Goes through the history, oldest first. All riders of the load ride the whole way, so that the seats
 /// of all claims add up.
-pub(super) fn judge<'a>(history: impl Iterator<Item = (u64, &'a Value)>) -> (u64, Vec<String>) {
+pub(super) fn judge<'a>(history: impl Iterator<Item = (u64, &'a Value)>) -> Judged {
     let mut seats = None;
     let mut claims: HashMap<String, u64> = HashMap::new();
     // Who waits takes no seat before it is offered one.
     let mut asked: HashMap<String, u64> = HashMap::new();
-    let (mut moments, mut oversold) = (0, Vec::new());
+    let (mut moments, mut oversold, mut full) = (0, Vec::new(), false);
     for (seq, event) in history {
         let details = if event["details"].is_null() { &event["to"] } else { &event["details"] };
         seats = details["seats"].as_u64().or(seats);
@@ -37,11 +47,12 @@ pub(super) fn judge<'a>(history: impl Iterator<Item = (u64, &'a Value)>) -> (u64
         moments += 1;
         let taken = event["taken"].as_array().into_iter().flatten().filter_map(Value::as_u64).max().unwrap_or_default();
         let claimed: u64 = claims.values().sum();
+        full |= taken.max(claimed) >= seats;
         if taken.max(claimed) > seats {
             oversold.push(format!("after event {seq} {} of {seats} seats are taken", taken.max(claimed)));
         }
     }
-    (moments, oversold)
+    Judged { moments, oversold, full }
 }
 
 fn text(id: &Value) -> String {
@@ -64,9 +75,9 @@ mod tests {
     /// How often a pool of one seat was oversold.
     fn oversold(events: &[Value]) -> usize {
         let made = json!({"type": "pool_created", "details": {"seats": 1}});
-        let (moments, oversold) = judge((1..).zip([&made].into_iter().chain(events)));
-        assert_eq!(moments, events.len() as u64 + 1);
-        oversold.len()
+        let judged = judge((1..).zip([&made].into_iter().chain(events)));
+        assert_eq!(judged.moments, events.len() as u64 + 1);
+        judged.oversold.len()
     }
 
     #[test]
@@ -78,6 +89,14 @@ mod tests {
         assert_eq!(oversold(&[json!({"type": "seats_changed", "taken": [0, 2]}), json!({"type": "seats_changed", "taken": [1, 1]})]), 1);
         let confirmed = json!({"type": "confirmed", "claim": {"id": "b", "seats": 1, "stage": {"stage": "confirmed"}}});
         assert_eq!(oversold(&[claimed("a", "held"), confirmed]), 1);
+    }
+
+    #[test]
+    fn a_pool_that_never_was_full_is_known() {
+        let made = json!({"type": "pool_created", "details": {"seats": 2}});
+        let full = |events: &[Value]| judge((1..).zip([&made].into_iter().chain(events))).full;
+        assert!(!full(&[claimed("a", "confirmed"), ended("a"), claimed("b", "confirmed"), claimed("c", "waiting")]));
+        assert!(full(&[claimed("a", "confirmed"), claimed("b", "held"), ended("a")]));
     }
 
     #[test]
