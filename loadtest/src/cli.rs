@@ -161,15 +161,19 @@ struct RunArgs {
     /// Runs, of which the median and the range are told.
     #[arg(long, default_value_t = 1)]
     runs: u32,
-    /// Searches the highest rate at which the scenario's thresholds hold; a rate that fails is tried twice.
-    #[arg(long, conflicts_with = "runs")]
+    /// Searches the highest rate at which the scenario's thresholds hold; a rate that fails is tried twice. Also --runs times, and against
+    /// the floor.
+    #[arg(long)]
     find_limit: bool,
     /// A run (or --runs) at each of several sizes (`rooms=1,10,100`, or members, state-bytes, payload, per-second).
     #[arg(long, value_name = "WHAT=SIZES", conflicts_with_all = ["find_limit", "versus_floor"])]
     grow: Option<many::Grow>,
     /// The same load on the bare server of this tool, in turns with the real one.
-    #[arg(long, conflicts_with_all = ["find_limit", "server"])]
+    #[arg(long, conflicts_with = "server")]
     versus_floor: bool,
+    /// In turns with runs in which those who never read do: what slow readers cost the others.
+    #[arg(long, conflicts_with_all = ["find_limit", "grow", "versus_floor", "server"])]
+    versus_all_read: bool,
     /// Processes with sockets: one may have as many as the limit of descriptors allows.
     #[arg(long, default_value_t = 1)]
     workers: u32,
@@ -251,12 +255,13 @@ async fn load(mut scenario: Scenario, run: RunArgs, database: Database, program:
     let wanted = Wanted { servers: run.server, program, database, in_memory };
     let options = Options { workers: run.workers, threads: run.threads, sources: run.sources, command: std::env::args().collect() };
     let mut watch = Progress::new(&scenario);
-    let result = if run.find_limit {
-        many::find_limit(&scenario, &wanted, &options, &mut watch).await?
+    let result = if run.versus_floor || run.versus_all_read {
+        let against = if run.versus_floor { many::Against::Floor } else { many::Against::AllRead };
+        many::in_turns(against, &scenario, &wanted, &options, (run.runs, run.find_limit), &mut watch).await?
+    } else if run.find_limit {
+        many::find_limits(&scenario, &wanted, &options, run.runs, &mut watch).await?
     } else if let Some(grow) = &run.grow {
         many::grow(&scenario, &wanted, &options, grow, run.runs, &mut watch).await?
-    } else if run.versus_floor {
-        many::versus_floor(&scenario, &wanted, &options, run.runs, &mut watch).await?
     } else {
         many::repeat(&scenario, &wanted, &options, run.runs, &mut watch).await?
     };
@@ -324,10 +329,18 @@ pub(crate) fn complain(error: &anyhow::Error) {
     eprintln!("tripsync-load: {error:#}");
 }
 
+/// What the table tells of each of several runs.
+const IN_EVERY_RUN: [&str; 4] = ["limit_per_s", "ack_p50_ms", "ack_p99_ms", "delivery_p99_ms"];
+
 /// The result in a table.
 fn summary(result: &RunResult) {
     use crate::measure::show;
     let metrics = result.metrics();
+    for (n, run) in (1..).zip(&result.runs) {
+        let told = |name: &&str| run.metrics.get(*name).map(|figure| format!("  {name} {figure:.2}"));
+        let figures: String = IN_EVERY_RUN.iter().filter_map(told).collect();
+        show(&format!("run {n}"), format!("{}{figures}", run.outcome.exit_code.title()));
+    }
     for (name, figure) in &metrics {
         let range = result
             .spread
@@ -335,8 +348,9 @@ fn summary(result: &RunResult) {
             .map_or_else(String::new, |spread| format!("  (median {:.3}, {:.3} to {:.3})", spread.median, spread.min, spread.max));
         show(name, format!("{figure:.3}{range}"));
     }
-    for (name, ratio) in result.versus_floor.iter().flat_map(|versus| &versus.ratios) {
-        show(&format!("{name} / floor"), format!("{ratio:.3}"));
+    for (versus, (name, ratio)) in result.versus_floor.iter().flat_map(|versus| versus.spread.iter().map(move |ratio| (versus, ratio))) {
+        let line = format!("{:.3}  ({:.3} to {:.3})", ratio.median, ratio.min, ratio.max);
+        show(&format!("{name} / {}", versus.against), line);
     }
     // A floor that the generator holds up is no measure.
     let busy = |(name, _): &(&String, _)| name.starts_with("generator");

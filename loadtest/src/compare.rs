@@ -21,18 +21,20 @@ use std::path::PathBuf;
 /// How often chance may look like a difference in any of the judged metrics.
 const CHANCE_MAX: f64 = 0.05;
 /// What is judged in every scenario that has it, beside the metrics of its thresholds. Each more makes all others harder to tell from noise.
-const JUDGED: [&str; 11] = [
+const JUDGED: [&str; 13] = [
     "ack_p50_ms",
     "ack_p99_ms",
     "delivery_p99_ms",
     "stayed_delivery_p99_ms",
     "join_p99_ms",
     "resume_p99_ms",
-    "deliveries_per_s",
+    "arrivals_per_s",
     "limit_per_s",
     "rejections_share",
     "server_cpu_s_per_million_deliveries",
     "server_resident_peak_bytes",
+    "resident_bytes_per_socket",
+    "resident_bytes_per_room",
 ];
 
 /// What `compare` is told.
@@ -131,7 +133,8 @@ pub fn compare(before: &RunResult, after: &RunResult, matters: f64, single: f64)
         metrics[at].corrected = Some(corrected);
     }
     let runs = (runs(before), runs(after));
-    let weak = stats::least(runs.0, runs.1) * stats::number(chances.len()) > CHANCE_MAX;
+    let least = stats::least(runs.0, runs.1);
+    let weak = (least * stats::number(chances.len()) > CHANCE_MAX).then_some(least);
     for compared in &mut metrics {
         compared.change = if judged(compared) {
             compared.judge(matters, single, weak)
@@ -148,7 +151,7 @@ pub fn compare(before: &RunResult, after: &RunResult, matters: f64, single: f64)
             "noise is unknown: a side has fewer runs than a test needs (four each), so only differences above {percent} % count"
         ));
     }
-    if weak && !chances.is_empty() {
+    if weak.is_some() && !chances.is_empty() {
         let (judged, percent) = (chances.len(), single * 100.0);
         notes.push(format!(
             "too few runs to tell a difference in any of {judged} metrics from chance: use more --runs; until then only differences above {percent} % count"
@@ -197,14 +200,15 @@ impl Compared {
         self.before.min.min(self.after.min) < self.before.max.max(self.after.max)
     }
 
-    /// `weak`: there are too few runs for any difference to pass the correction.
-    fn judge(&self, matters: f64, single: f64, weak: bool) -> Change {
+    /// `weak`: the smallest chance that there is, when there are too few runs for any difference to pass the correction. Then only a big one
+    /// counts in which no run of one side reaches any of the other.
+    fn judge(&self, matters: f64, single: f64, weak: Option<f64>) -> Change {
         // From zero every change is endless, and so counts; from zero to zero there is none.
         let share = (self.after.median - self.before.median) / self.before.median.abs();
         let counts = match (self.chance, self.corrected) {
             (None, _) => share.abs() >= single,
             (Some(_), Some(corrected)) if corrected <= CHANCE_MAX => share.abs() >= matters,
-            (Some(chance), _) => weak && chance <= CHANCE_MAX && share.abs() >= single,
+            (Some(chance), _) => weak.is_some_and(|least| chance <= least * 1.000_001) && share.abs() >= single,
         };
         match (better(&self.metric), self.after.median.total_cmp(&self.before.median)) {
             (Better::Lower, std::cmp::Ordering::Less) | (Better::Higher, std::cmp::Ordering::Greater) if counts => Change::Better,

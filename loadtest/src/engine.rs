@@ -18,6 +18,7 @@ mod process;
 mod replica;
 mod shard;
 mod shown;
+mod slow;
 mod socket;
 mod tally;
 #[cfg(test)]

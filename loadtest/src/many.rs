@@ -2,14 +2,16 @@
 
 mod growth;
 mod limit;
+mod turns;
 
-pub(crate) use limit::find_limit;
+pub(crate) use limit::find_limits;
+pub(crate) use turns::{Against, in_turns};
 
 use crate::run::{Options, Watch};
 use crate::scenario::{Changes, Scenario};
 use crate::target::{Target, Wanted};
 use anyhow::Context;
-use tripsync_loadtest::results::{Growth, GrowthPoint, Metrics, Outcome, Repeat, RunResult, Verdict, VersusFloor, together};
+use tripsync_loadtest::results::{Growth, GrowthPoint, Metrics, Outcome, RunResult, Verdict, together};
 
 /// The figure by which the run in the middle is chosen.
 const MIDDLE: &str = "delivery_p99_ms";
@@ -21,9 +23,21 @@ fn settings(scenario: &Scenario) -> Vec<(String, String)> {
     scenario.server.iter().map(|(key, value)| (variable(key), text(value))).collect()
 }
 
+/// Which server a run is made against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    /// As wanted.
+    Server,
+    /// The bare one of the tool.
+    Floor,
+}
+
 /// One run on a server of its own.
-async fn once(scenario: &Scenario, wanted: &Wanted, options: &Options, watch: &mut dyn Watch) -> anyhow::Result<RunResult> {
-    let target = Target::open(wanted, settings(scenario)).await?;
+async fn once(on: On, scenario: &Scenario, wanted: &Wanted, options: &Options, watch: &mut dyn Watch) -> anyhow::Result<RunResult> {
+    let target = match on {
+        On::Server => Target::open(wanted, settings(scenario)).await?,
+        On::Floor => Target::floor(scenario.rooms.iter().map(|rooms| rooms.state_bytes).max().unwrap_or_default())?,
+    };
     crate::run::run(scenario, &target, options, watch).await
 }
 
@@ -40,7 +54,7 @@ pub(crate) async fn repeat(
         if runs > 1 {
             watch.step(&format!("run {run} of {runs}"));
         }
-        match once(scenario, wanted, options, watch).await {
+        match once(On::Server, scenario, wanted, options, watch).await {
             Ok(result) => results.push(result),
             Err(error) if results.is_empty() => return Err(error),
             Err(error) => {
@@ -140,60 +154,6 @@ fn medians(result: &RunResult) -> Metrics {
     result.spread.iter().map(|(name, spread)| (name.clone(), spread.median)).collect()
 }
 
-/// The real server and the bare one in turns, so that both meet the same moods of the machine.
-pub(crate) async fn versus_floor(
-    scenario: &Scenario,
-    wanted: &Wanted,
-    options: &Options,
-    runs: u32,
-    watch: &mut dyn Watch,
-) -> anyhow::Result<RunResult> {
-    let state_bytes = scenario.rooms.iter().map(|rooms| rooms.state_bytes).max().unwrap_or_default();
-    let (mut real, mut floor, mut failed) = (Vec::new(), Vec::new(), None);
-    for run in 1..=runs {
-        watch.step(&format!("run {run} of {runs}: the server"));
-        match once(scenario, wanted, options, watch).await {
-            Ok(result) => real.push(result),
-            Err(error) if real.is_empty() => return Err(error),
-            Err(error) => {
-                failed = Some(format!("run {run} of {runs} could not be made: {error:#}"));
-                break;
-            }
-        }
-        watch.step(&format!("run {run} of {runs}: the floor"));
-        match on_floor(scenario, state_bytes, options, watch).await {
-            Ok(result) => floor.push(result),
-            Err(error) => {
-                failed = Some(format!("floor: run {run} of {runs} could not be made: {error:#}"));
-                break;
-            }
-        }
-    }
-    let repeats = |runs: &[RunResult]| runs.iter().map(Repeat::from).collect();
-    let versus = VersusFloor::of(repeats(&real), repeats(&floor));
-    let mut result = together(real, MIDDLE).context("no run")?;
-    add_floor(&mut result.outcome, &versus.floor.runs);
-    cut_short(&mut result.outcome, failed);
-    result.versus_floor = Some(versus);
-    Ok(result)
-}
-
-async fn on_floor(scenario: &Scenario, state_bytes: u32, options: &Options, watch: &mut dyn Watch) -> anyhow::Result<RunResult> {
-    let target = Target::floor(state_bytes)?;
-    crate::run::run(scenario, &target, options, watch).await
-}
-
-/// A floor that was held up by the generator, or was no server at all, is no measure, however good the server's own runs were.
-fn add_floor(outcome: &mut Outcome, floor: &[Repeat]) {
-    for (run, of) in (1..).zip(floor) {
-        if matches!(of.outcome.exit_code, Verdict::Saturated | Verdict::Incorrect | Verdict::Usage) {
-            outcome.reasons.extend(of.outcome.reasons.iter().map(|reason| format!("floor: run {run}: {reason}")));
-            // Not the server's fault, so no worse than figures that say nothing.
-            outcome.exit_code = [outcome.exit_code, Verdict::Saturated].into_iter().max_by_key(|code| code.severity()).unwrap_or_default();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,24 +176,6 @@ mod tests {
         assert_eq!(ended(Verdict::Good, None), (Verdict::Good, 0));
         assert_eq!(ended(Verdict::Saturated, Some("no disk")), (Verdict::Usage, 1));
         assert_eq!(ended(Verdict::Incorrect, Some("no disk")), (Verdict::Incorrect, 1));
-    }
-
-    #[test]
-    fn a_floor_that_says_nothing_is_said_with_the_verdict() {
-        let ended = |exit_code, reason: &str| Outcome { exit_code, reasons: vec![reason.to_owned()] };
-        let runs = |outcome: Outcome| vec![Repeat::default(), Repeat { outcome, ..Repeat::default() }];
-        let together = |mine: Outcome, floor: Outcome| {
-            let mut outcome = mine;
-            add_floor(&mut outcome, &runs(floor));
-            outcome
-        };
-        let busy = || ended(Verdict::Saturated, "a thread was busy");
-        let expected = Outcome { exit_code: Verdict::Saturated, reasons: vec!["floor: run 2: a thread was busy".into()] };
-        assert_eq!(together(Outcome::default(), busy()), expected);
-        assert_eq!(together(Outcome::default(), ended(Verdict::Incorrect, "a gap")).exit_code, Verdict::Saturated);
-        let mine = together(ended(Verdict::Incorrect, "an ack was lost"), busy());
-        assert_eq!((mine.exit_code, mine.reasons.len()), (Verdict::Incorrect, 2));
-        assert_eq!(together(Outcome::default(), ended(Verdict::ThresholdMissed, "slow")), Outcome::default());
     }
 
     #[test]

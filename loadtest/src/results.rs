@@ -59,7 +59,7 @@ pub struct RunResult {
     /// Figures against a size.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub growth: Vec<Growth>,
-    /// The same load on a bare server, in turns with this one.
+    /// The same load in turns on a bare server, or without slow readers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versus_floor: Option<VersusFloor>,
     /// Every run, when there were several; the rest of the result is then the one in the middle.
@@ -282,6 +282,20 @@ impl RunResult {
             whole.add(phase);
         }
         whole
+    }
+}
+
+impl Check {
+    /// Adds what another run found: it was looked at when any of them looked.
+    fn add(&mut self, other: &Self) {
+        self.checked += other.checked;
+        self.violations += other.violations;
+        self.examples.extend(other.examples.iter().cloned());
+        self.skipped = self.skipped.take().filter(|_| other.skipped.is_some());
+        if !self.left_out.contains(&other.left_out) {
+            let between = if self.left_out.is_empty() { "" } else { "; " };
+            self.left_out = format!("{}{between}{}", self.left_out, other.left_out);
+        }
     }
 }
 

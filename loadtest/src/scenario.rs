@@ -17,6 +17,12 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tripsync_loadtest::results::metrics;
+
+/// The generator's lag at most where a scenario does not say.
+const LAG_MS_MAX: f64 = 20.0;
+/// The same as a share of the tightest latency that is demanded.
+const LAG_SHARE: f64 = 0.25;
 
 /// One scenario.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -200,8 +206,9 @@ pub(crate) struct Threshold {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// A run is invalid when the generator itself was later than this with more than one send in a hundred.
-    pub(crate) lag_p99_ms: f64,
+    /// A run is invalid when the generator itself was later than this with more than one send in a hundred (see [`Scenario::lag_bound_ms`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lag_p99_ms: Option<f64>,
     /// A run is invalid when the generator's threads were busier than this.
     pub(crate) busy_share: f64,
     /// A run is invalid when one of them was busier than this while a storm, or everybody, came in.
@@ -220,7 +227,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            lag_p99_ms: 20.0,
+            lag_p99_ms: None,
             busy_share: 0.95,
             burst_busy_share: 0.95,
             replicas: 50,
@@ -247,12 +254,14 @@ impl Scenario {
         ensure!(!self.rooms.is_empty() && !self.personas.is_empty(), "a scenario needs `rooms` and `personas`");
         ensure!(self.phases.iter().any(|phase| phase.measured), "one of the `phases` must be `measured`");
         for persona in &self.personas {
-            self.rooms_of(persona)?;
+            let kind = self.rooms[self.rooms_of(persona)?].kind;
+            let at_once = persona.arrives_over.is_zero() || persona.arrives != "start";
+            ensure!(at_once, "`arrives_over` of persona `{}` needs a phase in `arrives`: before the first one nobody waits", persona.name);
             let known = persona.arrives == "start" || self.phases.iter().any(|phase| phase.name == persona.arrives);
             ensure!(known, "persona `{}` arrives in `{}`, which is no phase", persona.name, persona.arrives);
             ensure!((0.0..=1.0).contains(&persona.repeats), "`repeats` of persona `{}` is a share between 0 and 1", persona.name);
             for act in &persona.acts {
-                act.check().with_context(|| format!("persona `{}`", persona.name))?;
+                act.check(kind).with_context(|| format!("persona `{}`", persona.name))?;
             }
         }
         for phase in &self.phases {
@@ -267,6 +276,7 @@ impl Scenario {
             }
         }
         for threshold in &self.thresholds {
+            ensure!(metrics::is_known(&threshold.metric), "threshold `{}`: docs/LOADTEST-RESULT.md lists the metrics", threshold.metric);
             ensure!(
                 threshold.at_most.is_some() != threshold.at_least.is_some(),
                 "threshold `{}` needs either `at_most` or `at_least`",
@@ -293,6 +303,15 @@ impl Scenario {
         let mut storms = self.phases.iter().filter_map(|phase| phase.storm.as_ref()).peekable();
         let there = persona.reads && persona.churn.is_none() && persona.arrives == "start";
         there && storms.peek().is_some() && !storms.any(|storm| storm.hits(persona))
+    }
+
+    /// How late the generator may be: as the scenario says, or a quarter of the tightest latency that it demands, and 20 ms at most. What a
+    /// command waits in the generator counts as the server's latency.
+    pub(crate) fn lag_bound_ms(&self) -> f64 {
+        let latency = |threshold: &Threshold| threshold.at_most.filter(|_| metrics::is_latency(&threshold.metric));
+        let quarter = |limit: f64| limit * LAG_SHARE;
+        let tightest = self.thresholds.iter().filter_map(latency).map(quarter).fold(LAG_MS_MAX, f64::min);
+        self.limits.lag_p99_ms.unwrap_or(tightest)
     }
 
     /// Clients in total.

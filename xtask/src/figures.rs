@@ -27,7 +27,10 @@ const fn single(name: &'static str, arguments: &'static str) -> Figure {
 }
 
 const FLOOR: &[&str] = &["server_cpu_s_per_million_deliveries", "delivery_p50_ms", "delivery_p99_ms"];
-const LIMIT: &[&str] = &["deliveries_per_s", "delivery_p99_ms"];
+const HOT: &[&str] = &["deliveries_per_s", "arrivals_per_s", "delivery_p99_ms"];
+const LIMIT: &[&str] = &["run ", "limit_per_s", "arrivals_per_s", "delivery_p99_ms", "lag_p99_ms", "generator_b", "server_cpu_cores"];
+const ACKS: &[&str] = &["run ", "ack_p50_ms", "ack_p99_ms"];
+const SLOW: &[&str] = &["delivery_p50_ms", "delivery_p99_ms", "server_resident_peak_bytes", "close", "resyncs", "resumes_per_s"];
 const MEMORY: &[&str] = &["resident_bytes_per", "server_cpu_cores"];
 
 /// In the order of how much they matter, should the time run out.
@@ -37,6 +40,12 @@ const FIGURES: &[Figure] = &[
     scenario("rooms-of-10-memory", "fan-out --rooms 100 --members 10 --per-second 1000 --seconds 8 --versus-floor --journal memory", FLOOR),
     scenario("room-of-1000", "fan-out --rooms 1 --members 1000 --per-second 10 --seconds 8 --versus-floor", FLOOR),
     scenario("join-storm", "join-storm --seconds 5 --versus-floor", &["came_in_per_s", "current_after_ms", "join_p99_ms"]),
+    scenario("durable-1000", "durable --phase 1000-per-second --seconds 10", ACKS),
+    scenario("durable-1000-postgres", "durable --phase 1000-per-second --seconds 10 --database postgres", ACKS),
+    // 19 minutes; nobody who is slow reads for 105 seconds of each run.
+    scenario("slow-readers", "slow-readers --seconds 100 --versus-all-read", SLOW),
+    scenario("limit-rooms-of-10", "fan-out --rooms 100 --members 10 --per-second 4000 --seconds 5 --find-limit --versus-floor", LIMIT),
+    scenario("limit-room-of-1000", "fan-out --rooms 1 --members 1000 --per-second 400 --seconds 5 --find-limit", LIMIT),
     scenario("durable", "durable --seconds 5", &["ack_p50_ms", "ack_p99_ms"]),
     single("throughput", "throughput --seconds 4"),
     scenario(
@@ -45,17 +54,13 @@ const FIGURES: &[Figure] = &[
         &["current_after_ms", "stayed_", "server_resident_peak_bytes", "resume_p99_ms"],
     ),
     scenario("idle", "idle --seconds 10", MEMORY),
-    scenario("hot-room", "hot-room --seconds 10", LIMIT),
+    scenario("hot-room", "hot-room --seconds 10", HOT),
     single("hydrate", "hydrate"),
     single("encode", "encode"),
-    scenario("limit-rooms-of-10", "fan-out --rooms 100 --members 10 --seconds 5 --find-limit", LIMIT),
-    scenario("limit-room-of-1000", "fan-out --rooms 1 --members 1000 --per-second 10 --seconds 5 --find-limit", LIMIT),
     single("ack-postgres", "--database postgres ack --commands 1500"),
     single("throughput-postgres", "--database postgres throughput --seconds 4"),
     scenario("durable-postgres", "durable --seconds 5 --database postgres", &["ack_p50_ms", "ack_p99_ms"]),
     scenario("sockets-19000", "idle --rooms 1900 --members 10 --seconds 20 --workers 2", MEMORY),
-    scenario("slow-readers", "slow-readers", &["delivery_p50_ms", "delivery_p99_ms", "server_resident_peak_bytes"]),
-    scenario("slow-readers-none", "slow-readers --all-read", &["delivery_p50_ms", "delivery_p99_ms", "server_resident_peak_bytes"]),
     scenario("by-rooms", "fan-out --grow rooms=1,10,100,1000,5000 --members 2 --per-second 500 --seconds 5", FLOOR),
     scenario("by-rooms-asleep", "idle --grow rooms=1,10,100,1000,5000,15000 --members 1 --seconds 5", MEMORY),
     scenario("by-members", "fan-out --rooms 1 --grow members=2,10,100,1000,2500 --per-second 10 --seconds 5", FLOOR),
@@ -116,10 +121,7 @@ fn measure(figure: &Figure, folder: &Path, runs: u32, database: Option<&Instance
         command.args(figure.arguments.split(' ')).args(["--program", "target/release/tripsync"]).stderr(Stdio::inherit());
         if figure.repeats_itself {
             let json = folder.join(format!("{}.json", figure.name));
-            command.arg("--json").arg(json);
-            if !figure.arguments.contains("--find-limit") {
-                command.args(["--runs", &runs.to_string()]);
-            }
+            command.arg("--json").arg(json).args(["--runs", &runs.to_string()]);
         }
         if let Some(database) = database {
             // The micro benchmarks make the same accounts each time.

@@ -22,8 +22,8 @@ fn several_runs_tell_a_difference_from_noise() {
     for (metric, before, after, expected) in [
         ("ack_p99_ms", quiet, slower, Change::Worse),
         ("ack_p99_ms", slower, quiet, Change::Better),
-        ("deliveries_per_s", quiet, slower, Change::Better),
-        ("deliveries_per_s", slower, quiet, Change::Worse),
+        ("arrivals_per_s", quiet, slower, Change::Better),
+        ("arrivals_per_s", slower, quiet, Change::Worse),
         ("ack_p99_ms", quiet, noisy, Change::Same),
         ("ack_p99_ms", quiet, hair, Change::Same),
         ("ack_p99_ms", quiet, quiet, Change::Same),
@@ -95,14 +95,14 @@ fn the_table_shows_what_changed_and_all_on_request() {
     let (before, mut after) = (sample::run(1_000), sample::run(1_000));
     for run in &mut after.runs {
         *run.metrics.get_mut("ack_p99_ms").unwrap() *= 2.0;
-        *run.metrics.get_mut("deliveries_per_s").unwrap() *= 3.0;
+        *run.metrics.get_mut("arrivals_per_s").unwrap() *= 3.0;
     }
     let comparison = compare(&before, &after, 0.05, 0.25);
     let short = text(&comparison, false);
     let lines: Vec<&str> = short.lines().collect();
     assert!(lines[0].starts_with("metric"), "{short}");
     assert!(lines[1].starts_with("ack_p99_ms (ms)") && lines[1].ends_with("+100.0 %   0.008      0.071  WORSE"), "{short}");
-    assert!(lines[2].starts_with("deliveries_per_s (per s)") && lines[2].ends_with("+200.0 %   0.008      0.071  better"), "{short}");
+    assert!(lines[2].starts_with("arrivals_per_s (per s)") && lines[2].ends_with("+200.0 %   0.008      0.071  better"), "{short}");
     assert!(lines.last().unwrap().starts_with("worse: 1 worse, 1 better, "), "{short}");
     assert_eq!(lines.len(), 6, "{short}");
     assert!(text(&comparison, true).contains("lag_p99_ms"));

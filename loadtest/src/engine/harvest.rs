@@ -26,11 +26,9 @@ pub(crate) struct Harvest {
     pub(crate) refusals: BTreeMap<String, u64>,
     /// How commands of each kind were answered.
     pub(crate) answered: BTreeMap<Mix, Answered>,
-    /// CPU seconds of the busiest of its threads.
-    pub(crate) busiest_thread_s: f64,
-    /// Thread CPU over the measured phases, as a share of their length.
-    pub(crate) busy_share: f64,
-    /// The same of the busiest thread, by phase, from its beginning until everybody who comes in it was current.
+    /// Thread CPU by measured phase, as a share of its length, of the busiest thread.
+    pub(crate) busy_share: BTreeMap<usize, f64>,
+    /// The same from its beginning until everybody who comes in it was current.
     pub(crate) burst_busy_share: BTreeMap<usize, f64>,
 }
 
@@ -200,11 +198,11 @@ impl Harvest {
             mine.acked += theirs.acked;
             mine.refused += theirs.refused;
         }
-        self.busiest_thread_s = self.busiest_thread_s.max(other.busiest_thread_s);
-        self.busy_share = self.busy_share.max(other.busy_share);
-        for (phase, share) in other.burst_busy_share {
-            let mine = self.burst_busy_share.entry(phase).or_default();
-            *mine = share.max(*mine);
+        for (mine, theirs) in [(&mut self.busy_share, other.busy_share), (&mut self.burst_busy_share, other.burst_busy_share)] {
+            for (phase, share) in theirs {
+                let mine = mine.entry(phase).or_default();
+                *mine = share.max(*mine);
+            }
         }
     }
 

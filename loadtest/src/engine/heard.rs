@@ -56,6 +56,7 @@ impl Shard {
                 }
                 if why.is_some_and(|why| u16::from(why.code) == CLOSED_SLOW) {
                     self.tally.borrow_mut().at(now_us).counters.closed_slow += 1;
+                    member.told_slow = true;
                 }
                 Then::Close
             }
@@ -75,7 +76,8 @@ impl Shard {
                 self.entering(member, *epoch, *seq);
                 match body {
                     Body::Events(events) => {
-                        self.apply(member, *events, None);
+                        let live_us = Self::lost_nothing(member).then_some(now_us);
+                        self.apply(member, *events, live_us);
                         if member.seq != *seq {
                             self.broken(Fault::Order, member, &format!("`joined` ends at {} and not at its seq {seq}", member.seq));
                             member.seq = *seq;
@@ -85,6 +87,7 @@ impl Shard {
                         if let Some(replica) = &mut member.replica {
                             replica.give_up("they were sent a snapshot");
                         }
+                        self.skipped(member, *seq, now_us);
                         member.seq = *seq;
                         self.was_shown(member, *seq, hash(state));
                     }
@@ -137,7 +140,19 @@ impl Shard {
         true
     }
 
-    /// Applies events; live ones are timed.
+    /// Whether events that come with `joined` were due while the member was in, or would have been but for the server.
+    pub(super) fn lost_nothing(member: &Member) -> bool {
+        member.joined && !member.left_itself
+    }
+
+    /// A state stands in for the events up to it: whoever reads and did not leave should have had each of them.
+    pub(super) fn skipped(&self, member: &Member, seq: u64, now_us: u64) {
+        if Self::lost_nothing(member) && self.reads(member) {
+            self.tally.borrow_mut().at(now_us).counters.missing += seq.saturating_sub(member.seq);
+        }
+    }
+
+    /// Applies events; those whose wait is the server's are timed.
     fn apply(&self, member: &mut Member, events: Records<'_>, live_us: Option<u64>) {
         let mut log = self.logs[self.log_of(member)].borrow_mut();
         let mut tally = self.tally.borrow_mut();
@@ -210,14 +225,18 @@ impl Shard {
     pub(super) fn entered(&self, member: &mut Member, epoch: u64, whole: bool, now_us: u64) {
         member.epoch = epoch;
         member.entered_us = now_us;
+        (member.left_itself, member.told_slow) = (false, false);
         let was_in = member.place == Place::In;
         member.place = Place::In;
         self.rose(member.client.room, member.seq);
         {
             let mut tally = self.tally.borrow_mut();
+            if was_in {
+                tally.at(now_us).counters.resyncs += u64::from(whole);
+            }
             let sheet = tally.at(member.since_us);
             if was_in {
-                sheet.counters.resyncs += u64::from(whole);
+                // Nobody waited to get in.
             } else if member.joined {
                 sheet.counters.resumes += 1;
                 sheet.resume.note(now_us.saturating_sub(member.since_us));

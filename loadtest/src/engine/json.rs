@@ -49,11 +49,13 @@ impl Shard {
             "joined" => {
                 self.entering(member, frame.epoch, frame.seq);
                 if let Some(events) = &frame.events {
-                    self.apply_json(member, events, None);
+                    let live_us = Self::lost_nothing(member).then_some(now_us);
+                    self.apply_json(member, events, live_us);
                     if member.seq != frame.seq {
                         self.broken(Fault::Order, member, "`joined` does not end at its seq");
                     }
                 } else if let Some(state) = &frame.state {
+                    self.skipped(member, frame.seq, now_us);
                     self.was_shown(member, frame.seq, hash(state.to_string().as_bytes()));
                 } else {
                     self.brought_nothing(member, frame.seq);

@@ -93,6 +93,10 @@ pub(crate) struct Member {
     pub(crate) told: Option<String>,
     /// The phase and beginning of the storm that it is away in.
     pub(crate) storm: Option<(usize, u64)>,
+    /// Whether it is out of its own will, so that what it does not get meanwhile is not the server's doing.
+    pub(crate) left_itself: bool,
+    /// Whether its last socket was closed with the code for those who read too slowly.
+    pub(crate) told_slow: bool,
     /// Attempts that failed one after the other: sockets that could not be opened, or ended before the client was in for a while.
     pub(crate) failures: u32,
     pub(crate) replica: Option<Box<Replica>>,
@@ -126,6 +130,8 @@ impl Member {
             retry_after_ms: None,
             told: None,
             storm: None,
+            left_itself: false,
+            told_slow: false,
             failures: 0,
             replica,
             claim: None,

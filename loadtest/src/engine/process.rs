@@ -288,14 +288,13 @@ impl Thread {
             let (notes, job) = (notes.clone(), Arc::clone(&job));
             async move { notes.take(&job, clock, at_us).await }
         });
-        let mut busy = (0.0, 0.0);
+        let mut busy = BTreeMap::new();
         for ((index, phase), start) in job.scenario.phases.iter().enumerate().zip(&starts) {
             sleep_until(clock.instant(*start)).await;
             let before = thread_cpu_s();
             sleep_until(clock.instant(starts[index + 1])).await;
             if phase.measured {
-                busy.0 += thread_cpu_s() - before;
-                busy.1 += phase.length.as_secs_f64();
+                busy.insert(index, (thread_cpu_s() - before) / phase.length.as_secs_f64().max(0.001));
             }
         }
         sleep_until(clock.instant(end_us)).await;
@@ -320,7 +319,8 @@ impl Thread {
         noting.abort();
         let last = shard.tick(0, clock.now_us());
         said.send(Said::Tick(Box::new(Tick { second: u64::MAX, ..last }))).await.ok();
-        let mut harvest = gather(&shard, busy.0, if busy.1 > 0.0 { busy.0 / busy.1 } else { 0.0 });
+        let mut harvest = gather(&shard);
+        harvest.busy_share = busy;
         harvest.burst_busy_share = notes.shares(&harvest.current_after_us);
         said.send(Said::Done(Box::new(harvest))).await.ok();
     }
@@ -347,7 +347,7 @@ fn reached(shard: &Shard, tops: &[u64]) -> bool {
     })
 }
 
-fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest {
+fn gather(shard: &Rc<Shard>) -> Harvest {
     let rooms: Vec<u32> = {
         let mut rooms: Vec<_> = shard.log_index.iter().map(|(room, index)| (*index, *room)).collect();
         rooms.sort_unstable();
@@ -372,8 +372,7 @@ fn gather(shard: &Rc<Shard>, busiest_thread_s: f64, busy_share: f64) -> Harvest 
         unanswered: shard.members.iter().map(unanswered).sum(),
         refusals: shard.refusals.take(),
         answered: shard.answered.take(),
-        busiest_thread_s,
-        busy_share,
+        busy_share: BTreeMap::new(),
         burst_busy_share: BTreeMap::new(),
     }
 }

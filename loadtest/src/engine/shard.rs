@@ -66,8 +66,8 @@ pub(crate) struct Shard {
     opening: Semaphore,
     returning: Semaphore,
     /// Whether those who never read do so now.
-    everybody_reads: Cell<bool>,
-    wake_slow: Notify,
+    pub(super) everybody_reads: Cell<bool>,
+    pub(super) wake_slow: Notify,
 }
 
 impl Shard {
@@ -142,12 +142,6 @@ impl Shard {
         member.since_us = at_us.unwrap_or_default();
         let task = tokio::task::spawn_local(Rc::clone(self).live(slot, at_us.is_none(), Duration::ZERO));
         member.task = Some(task.abort_handle());
-    }
-
-    /// Those who never read do so from now on.
-    pub(crate) fn wake_slow(&self) {
-        self.everybody_reads.set(true);
-        self.wake_slow.notify_waiters();
     }
 
     /// A client came in.
@@ -267,6 +261,7 @@ impl Shard {
             task.abort();
         }
         member.place = Place::Away;
+        member.left_itself = true;
         member.storm = storm;
         member.failures = 0;
         member.forget_socket();
@@ -395,8 +390,7 @@ impl Shard {
             }
         })
         .await;
-        if slow && !self.everybody_reads.get() {
-            self.wake_slow.notified().await;
+        if slow && self.is_in(slot) && self.never_reads(slot).await {
             Box::pin(self.read(slot)).await;
         }
     }

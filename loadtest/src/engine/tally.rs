@@ -158,13 +158,19 @@ impl Tally {
         if stays {
             sheet.stayed_delivery.note(latency);
         }
-        self.now.counters.deliveries += 1;
+        self.arrived(now_us);
         self.now.delivery.note(latency);
     }
 
     /// An event that nobody here sent, or whose time says nothing.
     pub(crate) fn delivery_untimed(&mut self, now_us: u64) {
         self.at(now_us).counters.deliveries += 1;
+        self.arrived(now_us);
+    }
+
+    /// Counts a delivery where it arrived, however long ago it was due.
+    fn arrived(&mut self, now_us: u64) {
+        self.at(now_us).counters.arrivals += 1;
         self.now.counters.deliveries += 1;
     }
 
@@ -192,6 +198,8 @@ mod tests {
         tally.ack(300, 310, 400, true);
         let counts: Vec<_> = tally.sheets.iter().map(|sheet| (sheet.counters.acks, sheet.counters.deliveries)).collect();
         assert_eq!(counts, [(1, 0), (0, 1), (0, 1), (1, 0)]);
+        let arrived: Vec<_> = tally.sheets.iter().map(|sheet| sheet.counters.arrivals).collect();
+        assert_eq!(arrived, [0, 0, 0, 2], "and arrives where it comes");
         assert_eq!(tally.sheets[1].delivery.ms(1.0).map(f64::round), Some(10.0));
         let stayed: Vec<Vec<_>> = tally.sheets.iter().map(|sheet| sheet.latencies().other.into_keys().collect()).collect();
         assert_eq!(stayed, [vec![], vec![], vec!["stayed_delivery".to_owned()], vec!["stayed_ack".to_owned()]]);

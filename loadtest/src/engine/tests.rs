@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use uuid::Uuid;
 
 const RUN: u64 = 0x1234_5678_9abc_def0;
@@ -29,13 +30,20 @@ fn shard() -> Rc<Shard> {
 
 /// The same, whose server is there.
 fn shard_of(addresses: Vec<String>) -> Rc<Shard> {
+    shard_in(addresses, true)
+}
+
+/// The same, of whom nobody reads, perhaps.
+fn shard_in(addresses: Vec<String>, reads: bool) -> Rc<Shard> {
+    let mut scenario = builtin("fan-out").unwrap();
+    scenario.personas[0].reads = reads;
     let client = |index| Client { index, persona: 0, room: 0, account: 0, place: index, of: 2, replica: true, doomed: false, stays: false };
     let job = Job {
         run: RUN,
         addresses,
         sources: Vec::new(),
         threads: 1,
-        scenario: builtin("fan-out").unwrap(),
+        scenario,
         rooms: vec![Room { id: Uuid::from_u128(1), kind: RoomKind::Trip, items: Vec::new(), owner: 0, expected: vec![(USER, 2)] }],
         accounts: vec![Account { user: USER, token: String::new() }],
         clients: vec![client(0), client(1)],
@@ -262,4 +270,44 @@ fn who_is_late_or_away_has_broken_no_promise() {
     let slow = shard.verified.borrow().slow.clone();
     assert_eq!((slow.away, slow.behind), (1, 1));
     assert_eq!(broken(&shard), BTreeMap::new());
+}
+
+#[test]
+fn who_never_reads_is_told_why_it_is_closed_or_let_in_again() {
+    let close = |code: u16| Message::Close(Some(CloseFrame { code: code.into(), reason: "".into() }));
+    for (code, again, expected) in [(4001, false, BTreeMap::new()), (1006, true, BTreeMap::new()), (1006, false, only(Fault::Order))] {
+        let shard = shard_in(Vec::new(), false);
+        joined(&shard);
+        {
+            let mut member = shard.members[0].borrow_mut();
+            shard.heard(0, &mut member, close(code));
+            member.place = Place::Out;
+        }
+        if again {
+            hears(&shard, 0, &json!({"t": "joined", "epoch": 1, "seq": 4, "presence": []}));
+        }
+        for member in &shard.members {
+            member.borrow_mut().replica = None;
+        }
+        verify::members(&shard, &[4]);
+        assert_eq!(broken(&shard), expected, "{code} {again}");
+        assert_eq!(shard.tally.borrow().sheets[0].counters.closed_slow, u64::from(code == 4001));
+    }
+}
+
+#[test]
+fn what_comes_with_joined_is_timed_and_what_a_state_stands_for_is_missing() {
+    let counted = |frame: Value, left_itself: bool| {
+        let shard = shard();
+        joined(&shard);
+        shard.members[0].borrow_mut().left_itself = left_itself;
+        hears(&shard, 0, &frame);
+        let counters = shard.tally.borrow().sheets[0].counters;
+        (counters.deliveries, counters.arrivals, counters.missing, counters.resyncs)
+    };
+    let event = json!({"seq": 5, "client": client_id(RUN, 1), "n": 9, "ev": {"type": "message_sent"}});
+    let with_event = json!({"t": "joined", "epoch": 1, "seq": 5, "events": [event], "presence": []});
+    assert_eq!([false, true].map(|left| counted(with_event.clone(), left)), [(1, 1, 0, 0), (0, 0, 0, 0)]);
+    let state = json!({"t": "joined", "epoch": 1, "seq": 7, "state": {"title": "y"}, "presence": []});
+    assert_eq!([false, true].map(|left| counted(state.clone(), left)), [(0, 0, 3, 1), (0, 0, 0, 1)]);
 }

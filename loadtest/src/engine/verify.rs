@@ -130,6 +130,8 @@ pub(crate) fn members(shard: &Shard, tops: &[u64]) {
                     shard.broken(Fault::Order, &member, &format!("it is at rest at {} and the room at {top}", member.seq));
                 }
             }
+        } else if member.joined && !shard.reads(&member) && !member.told_slow {
+            shard.broken(Fault::Order, &member, "it never read, and was neither told that it is closed for that nor let in again");
         } else if member.joined {
             shard.verified.borrow_mut().slow.away += 1;
         }

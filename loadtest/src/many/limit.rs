@@ -1,11 +1,11 @@
 //! The search for the highest rate at which the thresholds hold.
 
-use super::{cut_short, once};
+use super::{On, cut_short, once};
 use crate::run::{Options, Watch};
 use crate::scenario::{Scenario, rate_of, set_rate};
 use crate::target::Wanted;
 use anyhow::Context;
-use tripsync_loadtest::results::{Growth, GrowthPoint, RunResult, Verdict};
+use tripsync_loadtest::results::{Growth, GrowthPoint, RunResult, Verdict, together};
 
 /// The search ends when the bounds are this close.
 const CLOSE: f64 = 1.1;
@@ -21,9 +21,35 @@ enum Bound {
     Generator,
 }
 
+/// So many searches; the result is the one in the middle, with the limits of all.
+pub(crate) async fn find_limits(
+    scenario: &Scenario,
+    wanted: &Wanted,
+    options: &Options,
+    runs: u32,
+    watch: &mut dyn Watch,
+) -> anyhow::Result<RunResult> {
+    let (mut found, mut failed) = (Vec::new(), None);
+    for run in 1..=runs {
+        watch.step(&format!("search {run} of {runs}"));
+        match find_limit(On::Server, scenario, wanted, options, watch).await {
+            Ok(result) => found.push(result),
+            Err(error) if found.is_empty() => return Err(error),
+            Err(error) => {
+                failed = Some(format!("search {run} of {runs} could not be made: {error:#}"));
+                break;
+            }
+        }
+    }
+    let mut result = if runs == 1 { found.pop() } else { together(found, "limit_per_s") }.context("no run")?;
+    cut_short(&mut result.outcome, failed);
+    Ok(result)
+}
+
 /// Doubles the rate until the thresholds do not hold, then halves the distance. The result is the best run that was good, with all steps; one
 /// that was incorrect ends the search and is the result.
-pub(crate) async fn find_limit(
+pub(super) async fn find_limit(
+    on: On,
     scenario: &Scenario,
     wanted: &Wanted,
     options: &Options,
@@ -36,7 +62,7 @@ pub(crate) async fn find_limit(
         let mut scenario = scenario.clone();
         set_rate(&mut scenario, rate)?;
         watch.step(&format!("trying {rate:.0} per second"));
-        let result = once(&scenario, wanted, options, &mut *watch).await?;
+        let result = once(on, &scenario, wanted, options, &mut *watch).await?;
         watch.step(&format!("{rate:.0} per second: {}", result.outcome.exit_code.title()));
         Ok(result)
     };

@@ -130,18 +130,18 @@ fn latencies(out: &mut Markup, phase: &Phase) {
 }
 
 fn floor(out: &mut Markup, versus: &VersusFloor) {
-    out.element("h2", "", "Against the floor");
-    out.element(
-        "p",
-        "quiet",
-        "The same load on a bare server that only passes ready frames on, in turns with the real one. Medians, with the range in brackets; the ratio is that of the medians.",
-    );
+    let (title, what, side) = match versus.against.as_str() {
+        "all read" => ("Against a run in which everybody reads", "The same load without slow readers, in turns", "all read"),
+        _ => ("Against the floor", "The same load on a bare server that only passes ready frames on, in turns with the real one", "floor"),
+    };
+    out.element("h2", "", title);
+    out.element("p", "quiet", &format!("{what}. Medians, with the range in brackets; the ratio is that of each pair of runs."));
     let row = |metric: &str| {
-        let (ratio, real, floor) = (versus.ratios.get(metric)?, versus.real.spread.get(metric)?, versus.floor.spread.get(metric)?);
-        let ratio = Cell::number(&format!("{}×", figure(*ratio)));
+        let (ratio, real, floor) = (versus.spread.get(metric)?, versus.real.spread.get(metric)?, versus.floor.spread.get(metric)?);
+        let ratio = Cell::number(&format!("{}× ({} to {})", figure(ratio.median), figure(ratio.min), figure(ratio.max)));
         Some(vec![Cell::text(metric), Cell::text(unit(metric)), spread(metric, real), spread(metric, floor), ratio])
     };
-    let heads = ["metric", "unit", "server", "floor", "ratio"];
+    let heads = ["metric", "unit", "server", side, "ratio"];
     table(out, &heads, HEADLINES.iter().filter_map(|(metric, _)| row(metric)).collect());
     out.folded("All ratios", |out| table(out, &heads, versus.ratios.keys().filter_map(|metric| row(metric)).collect()));
 }

@@ -28,9 +28,61 @@ pub fn better(metric: &str) -> Better {
     if metric.ends_with("_per_s") {
         return if metric.starts_with("rejections") || metric.starts_with("closes") { Better::Lower } else { Better::Higher };
     }
+    if matches!(metric, "closes" | "closed_slow" | "resyncs" | "deliveries_missing" | "unanswered") {
+        return Better::Lower;
+    }
     let lower = ["_ms", "_us", "_s", "_bytes", "_cores", "_share"];
     let costs = metric.contains("cpu") || metric.contains("bytes_per");
     if costs || lower.iter().any(|unit| metric.ends_with(unit)) { Better::Lower } else { Better::Neither }
+}
+
+/// Whether it is a quantile or mean of latencies, by the name.
+#[must_use]
+pub fn is_latency(metric: &str) -> bool {
+    quantile(metric).is_some_and(|kind| kind != "lag")
+}
+
+/// Whether a run can have such a metric, so that a threshold with a slip of the pen is refused before it costs a run.
+#[must_use]
+pub fn is_known(metric: &str) -> bool {
+    const OTHERS: [&str; 27] = [
+        "commands_per_s",
+        "acks_per_s",
+        "deliveries_per_s",
+        "arrivals_per_s",
+        "joins_per_s",
+        "resumes_per_s",
+        "rejections_share",
+        "bytes_per_delivery",
+        "server_cpu_cores",
+        "server_cpu_s_per_million_deliveries",
+        "server_cpu_us_per_command",
+        "server_cpu_us_per_join",
+        "server_resident_peak_bytes",
+        "resident_bytes_per_room",
+        "resident_bytes_per_socket",
+        "generator_cpu_cores",
+        "generator_busy_share",
+        "generator_burst_busy_share",
+        "generator_bound_the_search",
+        "limit_per_s",
+        "current_after_ms",
+        "came_in_per_s",
+        "unanswered",
+        "closes",
+        "closed_slow",
+        "resyncs",
+        "deliveries_missing",
+    ];
+    const KINDS: [&str; 8] = ["ack", "ack_from_send", "delivery", "join", "resume", "lag", "stayed_ack", "stayed_delivery"];
+    let latency = || quantile(metric).is_some_and(|kind| KINDS.contains(&kind));
+    OTHERS.contains(&metric) || metric.starts_with("refused_") || latency()
+}
+
+/// Whose quantile or mean it is.
+fn quantile(metric: &str) -> Option<&str> {
+    let (kind, what) = metric.strip_suffix("_ms")?.rsplit_once('_')?;
+    matches!(what, "mean" | "p50" | "p90" | "p99" | "p999" | "max").then_some(kind)
 }
 
 /// The unit, by the name; empty when it has none.
@@ -67,6 +119,7 @@ pub(super) fn of(phase: &Phase) -> Metrics {
         ("commands", counters.commands),
         ("acks", counters.acks),
         ("deliveries", counters.deliveries),
+        ("arrivals", counters.arrivals),
         ("joins", counters.joins),
         ("resumes", counters.resumes),
     ] {

@@ -1,5 +1,6 @@
 //! A part of a run: what was counted, how long things took, and what it cost.
 
+use super::metrics::{Better, better};
 use super::{Latencies, Metrics};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,10 @@ pub struct Counters {
     pub rejections: u64,
     /// Events that reached a member, authors included.
     pub deliveries: u64,
+    /// Of whatever phase, events that reached a member in this one.
+    pub arrivals: u64,
+    /// Events that a reading member was shown only as part of a snapshot, though it had not left.
+    pub missing: u64,
     /// Presence frames that reached a member.
     pub presence: u64,
     /// Joins that came to a first state.
@@ -121,6 +126,8 @@ impl Counters {
             acks,
             rejections,
             deliveries,
+            arrivals,
+            missing,
             presence,
             joins,
             resumes,
@@ -135,6 +142,8 @@ impl Counters {
             (&mut self.acks, acks),
             (&mut self.rejections, rejections),
             (&mut self.deliveries, deliveries),
+            (&mut self.arrivals, arrivals),
+            (&mut self.missing, missing),
             (&mut self.presence, presence),
             (&mut self.joins, joins),
             (&mut self.resumes, resumes),
@@ -150,7 +159,7 @@ impl Counters {
 }
 
 impl Phase {
-    /// Appends a later phase: counts and times add up, sizes are the later ones, peaks the higher ones.
+    /// Appends a later phase: counts and times add up, sizes are the later ones, peaks the higher ones, figures the worse ones.
     pub fn add(&mut self, later: &Self) {
         let first = self.seconds == 0.0;
         self.seconds += later.seconds;
@@ -167,7 +176,10 @@ impl Phase {
         self.server_resident_end_bytes = later.server_resident_end_bytes.or(self.server_resident_end_bytes);
         self.server_resident_peak_bytes = self.server_resident_peak_bytes.max(later.server_resident_peak_bytes);
         (self.sockets, self.rooms) = (later.sockets, later.rooms);
-        self.figures.extend(later.figures.iter().map(|(name, figure)| (name.clone(), *figure)));
+        for (name, figure) in &later.figures {
+            let mine = self.figures.entry(name.clone()).or_insert(*figure);
+            *mine = if better(name) == Better::Higher { mine.min(*figure) } else { mine.max(*figure) };
+        }
     }
 
     /// Everything that can be said of it in numbers (see [`super::metrics`]).

@@ -30,15 +30,19 @@ pub struct Spread {
     pub max: f64,
 }
 
-/// The same load on the bare server, in turns with the real one.
+/// The same load in turns: on the bare server, or without slow readers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VersusFloor {
-    /// Metric to median of the real server by median of the floor.
+    /// What the real server is held against: `floor`, or `all read`.
+    pub against: String,
+    /// Metric to the median of the ratios of pairs: each of a run and the one held against it right after.
     pub ratios: Metrics,
+    /// Median and range of these ratios.
+    pub spread: BTreeMap<String, Spread>,
     /// The real server.
     pub real: Side,
-    /// The bare server.
+    /// What it is held against.
     pub floor: Side,
 }
 
@@ -72,15 +76,22 @@ impl Side {
 }
 
 impl VersusFloor {
-    /// Holds the medians against each other, for every metric that both sides have and whose floor is not zero.
+    /// Holds each run against the one after it, so that both met the same mood of the machine; for every metric that both have and that is
+    /// not zero in the second.
     #[must_use]
-    pub fn of(real: Vec<Repeat>, floor: Vec<Repeat>) -> Self {
-        let (real, floor) = (Side::of(real), Side::of(floor));
-        let ratios = real.spread.iter().filter_map(|(name, mine)| {
-            let theirs = floor.spread.get(name).filter(|theirs| theirs.median != 0.0)?;
-            Some((name.clone(), mine.median / theirs.median)).filter(|(_, ratio)| ratio.is_finite())
-        });
-        Self { ratios: ratios.collect(), real, floor }
+    pub fn of(against: &str, real: Vec<Repeat>, floor: Vec<Repeat>) -> Self {
+        let mut ratios: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (mine, theirs) in real.iter().zip(&floor) {
+            for (name, figure) in &mine.metrics {
+                let ratio = theirs.metrics.get(name).map(|theirs| figure / theirs);
+                if let Some(ratio) = ratio.filter(|ratio| ratio.is_finite()) {
+                    ratios.entry(name.clone()).or_default().push(ratio);
+                }
+            }
+        }
+        let spread: BTreeMap<_, _> = ratios.into_iter().filter_map(|(name, ratios)| Some((name, Spread::of(&ratios)?))).collect();
+        let ratios = spread.iter().map(|(name, spread)| (name.clone(), spread.median)).collect();
+        Self { against: against.to_owned(), ratios, spread, real: Side::of(real), floor: Side::of(floor) }
     }
 }
 
@@ -116,11 +127,7 @@ pub fn together(mut runs: Vec<RunResult>, metric: &str) -> Option<RunResult> {
     for other in &runs {
         for check in &other.checks {
             match whole.checks.iter_mut().find(|mine| mine.name == check.name) {
-                Some(mine) => {
-                    mine.checked += check.checked;
-                    mine.violations += check.violations;
-                    mine.examples.extend(check.examples.iter().cloned());
-                }
+                Some(mine) => mine.add(check),
                 None => whole.checks.push(check.clone()),
             }
         }

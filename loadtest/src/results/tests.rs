@@ -107,6 +107,7 @@ fn the_page_names_every_metric() {
     let section = rest.split("\n## ").next().unwrap();
     let latencies = ["ack_", "delivery_", "join_", "resume_", "lag_", "history_"];
     for metric in run(1_000).metrics().keys().filter(|name| *name != "all_current_s") {
+        assert!(metrics::is_known(metric) || metric.starts_with("history_"), "a threshold cannot name {metric}");
         let end = latencies.iter().find_map(|kind| metric.strip_prefix(kind)).filter(|_| metric.ends_with("_ms"));
         let wanted = end.map_or_else(|| format!("`{metric}`"), |end| format!("_{}`", end.trim_start_matches("from_send_")));
         assert!(section.contains(&wanted), "docs/LOADTEST-RESULT.md lacks the metric {metric}");
@@ -191,12 +192,37 @@ fn of_several_runs_the_middle_is_shown_with_the_worst_outcome() {
 }
 
 #[test]
-fn ratios_are_of_medians() {
+fn ratios_are_of_pairs() {
     let side =
         |figures: [f64; 3]| figures.map(|figure| Repeat { metrics: [("x_ms".to_owned(), figure)].into(), ..Repeat::default() }).to_vec();
-    let versus = VersusFloor::of(side([9.0, 3.0, 4.0]), side([2.0, 1.0, 100.0]));
-    assert_eq!(versus.ratios["x_ms"], 2.0);
-    assert!(VersusFloor::of(side([1.0; 3]), side([0.0; 3])).ratios.is_empty());
+    let versus = VersusFloor::of("floor", side([9.0, 3.0, 4.0]), side([2.0, 1.0, 100.0]));
+    let spread = versus.spread["x_ms"];
+    assert_eq!((versus.ratios["x_ms"], spread.min, spread.max, spread.count), (3.0, 0.04, 4.5, 3));
+    assert!(VersusFloor::of("floor", side([1.0; 3]), side([0.0; 3])).ratios.is_empty());
+}
+
+#[test]
+fn a_later_phase_hides_no_worse_one() {
+    let phase = |after, rate| Phase {
+        seconds: 1.0,
+        figures: [("current_after_ms".to_owned(), after), ("came_in_per_s".to_owned(), rate)].into(),
+        ..Phase::default()
+    };
+    let mut whole = phase(900.0, 10.0);
+    whole.add(&phase(100.0, 90.0));
+    assert_eq!(whole.figures, phase(900.0, 10.0).figures);
+}
+
+#[test]
+fn what_any_run_looked_at_is_not_skipped() {
+    let mut runs = [run(1_000), run(1_000)];
+    runs[0].checks[0].skipped = Some("nothing of the sort happened".into());
+    runs[1].checks[0].left_out = "3 gave up".into();
+    let whole = together(runs.into(), "ack_p50_ms").unwrap();
+    assert_eq!(
+        (whole.checks[0].skipped.as_deref(), whole.checks[0].left_out.as_str()),
+        (None, "2 gave up because they were sent a snapshot; 3 gave up")
+    );
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::target::Target;
 use tripsync_domain::Timestamp;
 use tripsync_loadtest::results::metrics::number;
 use tripsync_loadtest::results::{
-    Check, Demand, Growth, GrowthPoint, Machine, Metrics, Outcome, Phase, RunResult, Scenario as About, Second, Server, ServerKind,
-    Threshold, Verdict,
+    Check, Counters, Demand, Growth, GrowthPoint, Machine, Metrics, Outcome, Phase, RunResult, Scenario as About, Second, Server,
+    ServerKind, Threshold, Verdict,
 };
 
 /// Resident memory of the server at its beginning, with the rooms, and with the sockets.
@@ -139,9 +139,15 @@ fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, 
         }
         if phase.measured {
             memory(&mut figures, sizes, sockets, rooms, to);
-            figures.insert("generator_busy_share".into(), harvest.busy_share);
+            figures.extend(harvest.busy_share.get(&index).map(|share| ("generator_busy_share".to_owned(), *share)));
+            // Over the whole run: what comes while everything drains counts as well, and a refusal says why, not when.
             figures.insert("unanswered".into(), number(harvest.unanswered));
-            // Over the whole run: a refusal says why, not when.
+            let all = whole(harvest);
+            for (name, count) in
+                [("closes", all.closes), ("closed_slow", all.closed_slow), ("resyncs", all.resyncs), ("deliveries_missing", all.missing)]
+            {
+                figures.insert(name.into(), number(count));
+            }
             figures.extend(harvest.refusals.iter().map(|(code, count)| (format!("refused_{code}"), number(*count))));
         }
         phases.push(Phase { measured: phase.measured, figures, ..stretch(&phase.name, &from, &to, sheet) });
@@ -149,6 +155,13 @@ fn phases(scenario: &Scenario, job: &Job, harvest: &Harvest, samples: &Samples, 
     let (from, to) = (edges.last().copied().unwrap_or_default(), samples.last());
     phases.push(stretch("ending", &from, &to, sheet(scenario.phases.len() + 1)));
     phases
+}
+
+/// What was counted from the first socket to the last check.
+fn whole(harvest: &Harvest) -> Counters {
+    let mut whole = Counters::default();
+    harvest.sheets.iter().for_each(|sheet| whole.add(&sheet.counters));
+    whole
 }
 
 /// The figures of the measured phases against the rate, when they differ in it.
@@ -240,18 +253,21 @@ fn outcome(scenario: &Scenario, result: &RunResult, harvest: &Harvest, metrics: 
         let example = check.examples.first().map_or("", String::as_str);
         reasons.push(format!("{}: {} violations, such as: {example}", check.name, check.violations));
     }
-    if let Some(lag) = metrics.get("lag_p99_ms").filter(|lag| **lag > scenario.limits.lag_p99_ms) {
+    let bound = scenario.lag_bound_ms();
+    if let Some(lag) = metrics.get("lag_p99_ms").filter(|lag| **lag > bound) {
         codes.push(Verdict::Saturated);
-        reasons.push(format!("the generator was late: p99 of its lag is {lag:.1} ms, the bound {} ms", scenario.limits.lag_p99_ms));
+        reasons.push(format!("the generator was late: p99 of its lag is {lag:.1} ms, the bound {bound} ms"));
     }
-    if harvest.busy_share > scenario.limits.busy_share {
+    let named = |(index, share): (&usize, &f64)| Some((scenario.phases.get(*index)?, *share));
+    for (phase, share) in harvest.busy_share.iter().filter_map(named).filter(|(_, share)| *share > scenario.limits.busy_share) {
         codes.push(Verdict::Saturated);
         reasons.push(format!(
-            "a thread of the generator was busy for {:.0} % of the time: use more --threads or --workers",
-            harvest.busy_share * 100.0
+            "in `{}` a thread of the generator was busy for {:.0} % of the time: use more --threads or --workers",
+            phase.name,
+            share * 100.0
         ));
     }
-    let bursts = harvest.burst_busy_share.iter().filter_map(|(index, share)| Some((scenario.phases.get(*index)?, *share)));
+    let bursts = harvest.burst_busy_share.iter().filter_map(named);
     for (phase, share) in bursts.filter(|(phase, share)| phase.measured && *share > scenario.limits.burst_busy_share) {
         codes.push(Verdict::Saturated);
         reasons.push(format!(
@@ -305,7 +321,7 @@ mod tests {
         assert_eq!(bound.exit_code, Verdict::Saturated);
         assert!(bound.reasons[0].contains("`storm`") && bound.reasons[0].contains("98 %"), "{:?}", bound.reasons);
         assert_eq!(ends(&scenario, &harvest(0, 0.98)).exit_code, Verdict::Good, "a phase that does not count");
-        let busy = Harvest { busy_share: 0.99, ..Harvest::default() };
+        let busy = Harvest { busy_share: [(0, 0.1), (1, 0.99)].into(), ..Harvest::default() };
         assert_eq!(ends(&scenario, &busy).exit_code, Verdict::Saturated);
     }
 

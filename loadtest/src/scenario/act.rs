@@ -1,6 +1,6 @@
 //! What a client does, and how often.
 
-use super::humane;
+use super::{RoomKind, humane};
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -114,7 +114,12 @@ impl Act {
         }
     }
 
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    /// Says what cannot be done, at all or in such a room.
+    pub(super) fn check(&self, kind: RoomKind) -> anyhow::Result<()> {
+        for mix in self.mix.keys() {
+            let of = if matches!(mix, Mix::Claim | Mix::Queue | Mix::Withdraw) { RoomKind::Pool } else { RoomKind::Trip };
+            ensure!(of == kind, "`mix` has {mix:?}, which there is not in a {kind:?}: trips and pools have acts of their own");
+        }
         ensure!(self.mix.values().any(|weight| *weight > 0), "`mix` needs something with a weight above 0");
         ensure!(self.every.is_some() != self.per_second.is_some(), "an act needs either `every` or `per_second`");
         ensure!(self.every.is_none_or(|every| every >= Duration::from_micros(100)), "`every` is at least 0.1 ms");

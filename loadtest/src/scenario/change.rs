@@ -18,6 +18,9 @@ pub(crate) struct Changes {
     /// Commands per second over all rooms, for a scenario with a fixed rate; otherwise the rate of everything is scaled to it.
     #[arg(long)]
     pub(crate) per_second: Option<f64>,
+    /// Only this one of the measured phases.
+    #[arg(long)]
+    pub(crate) phase: Option<String>,
     /// Seconds of each measured phase; the others are no longer than these.
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
@@ -65,6 +68,10 @@ impl Changes {
         if let Some(messages) = self.history {
             scenario.rooms[0].history = messages;
         }
+        if let Some(name) = &self.phase {
+            scenario.phases.retain(|phase| !phase.measured || phase.name == *name);
+            ensure!(scenario.phases.iter().any(|phase| phase.measured), "--phase {name}: no measured phase is called so");
+        }
         if let Some(seconds) = self.seconds {
             let length = Duration::try_from_secs_f64(seconds)?;
             for phase in &mut scenario.phases {
@@ -78,7 +85,7 @@ impl Changes {
             scenario.personas.iter_mut().flat_map(|persona| &mut persona.acts).for_each(|act| act.payload = payload);
         }
         if let Some(lag) = self.lag_ms {
-            scenario.limits.lag_p99_ms = lag;
+            scenario.limits.lag_p99_ms = Some(lag);
         }
         if let Some(codec) = &self.codec {
             let codec = serde_json::from_value(codec.as_str().into())?;

@@ -37,12 +37,39 @@ fn what_cannot_be_run_is_refused() {
         ("per_room = 9", "per_room = 9\nrooms = \"elsewhere\"", "elsewhere"),
         ("per_room = 9", "per_room = 9\narrives = \"never\"", "never"),
         ("at_most = 50", "", "at_most"),
+        ("metric = \"delivery_p99_ms\"", "metric = \"delivery_p98_ms\"", "delivery_p98_ms"),
+        ("per_room = 9", "per_room = 9\narrives_over = \"1s\"", "arrives_over"),
+        ("chat = 1", "chat = 1, claim = 1", "Claim"),
+        ("count = 100", "count = 100\nkind = \"pool\"", "Chat"),
         ("length = \"3s\"", "length = \"3\"", "unit"),
         ("count = 100", "count = 100\nsurprise = 1", "surprise"),
     ] {
         let error = Scenario::parse(&good.replacen(from, to, 1)).unwrap_err();
         assert!(format!("{error:#}").contains(says), "{to}: {error:#}");
     }
+}
+
+#[test]
+fn one_of_several_measured_phases_can_be_run_alone() {
+    let mut scenario = builtin("durable").unwrap();
+    let phase = |name: &str| Changes { phase: Some(name.to_owned()), ..Changes::default() };
+    phase("1000-per-second").apply(&mut scenario).unwrap();
+    assert_eq!(scenario.phases.iter().map(|phase| phase.name.as_str()).collect::<Vec<_>>(), ["1000-per-second"]);
+    assert!(phase("3000-per-second").apply(&mut scenario).is_err());
+}
+
+#[test]
+fn the_generator_may_be_late_by_a_quarter_of_what_is_demanded() {
+    let with = |metric: &str, at_most, lag_p99_ms| {
+        let mut scenario = builtin("fan-out").unwrap();
+        scenario.thresholds[0] = Threshold { metric: metric.to_owned(), at_most: Some(at_most), at_least: None };
+        scenario.limits.lag_p99_ms = lag_p99_ms;
+        scenario.lag_bound_ms()
+    };
+    assert_eq!(with("delivery_p99_ms", 8.0, None), 2.0);
+    assert_eq!(with("delivery_p99_ms", 800.0, None), 20.0);
+    assert_eq!(with("server_resident_peak_bytes", 1.0, None), 20.0, "no latency");
+    assert_eq!(with("delivery_p99_ms", 8.0, Some(500.0)), 500.0, "as the scenario says");
 }
 
 #[test]

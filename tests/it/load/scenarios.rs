@@ -121,3 +121,48 @@ async fn the_floor_is_a_measure() {
         assert_eq!(small(name, more, None).await, (Some(0), vec![]), "{name}");
     }
 }
+
+/// Two never read, whatever comes: so much that their sockets take nothing more, and are closed, again and again.
+const NEVER_READ: &str = r#"
+name = "never-read"
+about = "Two of five never read."
+[server]
+"live.slow_timeout" = "300ms"
+"live.outbound_bytes_max" = 65536
+[[rooms]]
+count = 1
+[[personas]]
+name = "author"
+per_room = 3
+does = [{ mix = { chat = 1 }, per_second = 500, payload = 3900 }]
+[[personas]]
+name = "never-reads"
+per_room = 2
+reads = false
+[[phases]]
+name = "slow"
+length = "15s"
+measured = true
+[[thresholds]]
+metric = "closes"
+at_least = 4
+[[thresholds]]
+metric = "resumes_per_s"
+at_least = 0.01
+[limits]
+lag_p99_ms = 20000
+busy_share = 2
+"#;
+
+/// Who is closed comes back and stays slow, and what it is shown at the end is checked.
+#[tokio::test]
+async fn who_never_reads_is_closed_and_comes_back_as_slow() {
+    let ran = spawn_blocking(|| {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("never-read.toml");
+        std::fs::write(&file, NEVER_READ).unwrap();
+        load(&["run", file.to_str().unwrap()], None)
+    });
+    let ran = ran.await.unwrap();
+    assert_eq!(ran.code(), Some(0), "{}", ran.said());
+}
