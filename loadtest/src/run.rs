@@ -79,10 +79,10 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
     let mut removed = false;
     let (mut tops, mut quiet) = (vec![0; job.rooms.len()], 0);
     let mut ticks: BTreeMap<u64, (usize, Tick)> = BTreeMap::new();
-    let mut seconds = Vec::new();
+    let mut series = Vec::new();
     let end = clock.instant(starts.last().copied().unwrap_or(at_us)) + scenario.limits.drain + END_SLACK;
     let mut harvest = Harvest::default();
-    let (mut done, mut unfinished) = (0, None);
+    let (mut checked, mut done, mut unfinished) = (0, 0, None);
     while done < crew.len() {
         tokio::select! {
             gone = &mut removing, if !removed => {
@@ -102,8 +102,10 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
                     merged.second = tick.second;
                     merged.add(&tick);
                     if *count == crew.len() * job.threads && tick.second != u64::MAX && let Some((_, tick)) = ticks.remove(&tick.second) {
-                        watch.second(&result::second(scenario, &starts, &tick, &samples));
-                        seconds.push(tick);
+                        // Not the tick: an hour of histograms would take a gigabyte of the process that measures.
+                        let second = result::second(scenario, &starts, &tick, &samples);
+                        watch.second(&second);
+                        series.push((tick.second, second));
                     }
                 }
                 Ok(Report::Quiet { tops: seen }) => {
@@ -120,6 +122,13 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
                             unfinished = Some(error);
                             break;
                         }
+                    }
+                }
+                Ok(Report::Checked) => {
+                    checked += 1;
+                    if checked == crew.len() && let Err(error) = crew.tell(&Order::Look).await {
+                        unfinished = Some(error);
+                        break;
                     }
                 }
                 Ok(Report::Done(one)) => {
@@ -144,7 +153,8 @@ pub(crate) async fn run(scenario: &Scenario, target: &Target, options: &Options,
         watch.step(&format!("{error:#}"));
     }
     // Now every sample is there; what was shown may have missed the newest.
-    let series = seconds.iter().map(|tick| result::second(scenario, &starts, tick, &samples)).collect();
+    series.iter_mut().for_each(|(at, second)| result::sampled(second, *at, &samples));
+    let series = series.into_iter().map(|(_, second)| second).collect();
     let sizes = result::Sizes { before, with_rooms, with_sockets };
     Ok(result::result(scenario, target, options, &job, harvest, &samples, series, &sizes))
 }

@@ -272,7 +272,13 @@ impl Scenario {
                 ensure!(known, "the storm in `{}` is of persona `{}`, which is not described", phase.name, storm.of());
             }
             if let Some(name) = &phase.removes {
-                ensure!(self.personas.iter().any(|persona| persona.name == *name), "phase `{}` removes an unknown persona", phase.name);
+                let persona = self.personas.iter().find(|persona| persona.name == *name);
+                let persona = persona.with_context(|| format!("phase `{}` removes an unknown persona", phase.name))?;
+                ensure!(
+                    matches!(persona.role, Role::Editor | Role::Viewer) && persona.churn.is_none(),
+                    "phase `{}` removes persona `{name}`: that needs `role` editor or viewer, and no `churn`",
+                    phase.name
+                );
             }
         }
         for threshold in &self.thresholds {

@@ -50,6 +50,17 @@ pub(crate) struct RoomLog {
     pub(crate) heard: Vec<(u64, Vec<u8>)>,
     /// Commands that were refused for good.
     pub(crate) refused: Vec<Refused>,
+    /// Commands that were acknowledged at events inside snapshots.
+    pub(crate) acked_unseen: Vec<Acked>,
+}
+
+/// A command that was acknowledged at an event that nobody got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Acked {
+    /// One more than the index of the client, as in [`Entry`].
+    pub(crate) client: u32,
+    pub(crate) n: u64,
+    pub(crate) seq: u64,
 }
 
 /// A command that was refused for good.
@@ -233,6 +244,7 @@ impl Harvest {
         }
         mine.heard.extend(other.heard);
         mine.refused.extend(other.refused);
+        mine.acked_unseen.extend(other.acked_unseen);
         for (seq, json, hash) in other.shown {
             match mine.shown.iter().find(|mine| (mine.0, mine.1) == (seq, json)) {
                 None => mine.shown.push((seq, json, hash)),

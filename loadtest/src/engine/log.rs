@@ -1,6 +1,6 @@
 //! What the clients of one thread saw of a room: each event once, so that everybody can be held against the first who saw it.
 
-use super::harvest::{Entry, Fault, Refused, RoomLog};
+use super::harvest::{Acked, Entry, Fault, Refused, RoomLog};
 use super::shown::Shown;
 use crate::wire::{Record, client_index, is_of_run};
 
@@ -24,6 +24,7 @@ pub(crate) struct Log {
     /// Some events as they came: the newest of each place in turn.
     heard: Vec<(u64, Vec<u8>)>,
     refused: Vec<Refused>,
+    acked_unseen: Vec<Acked>,
 }
 
 /// An event as JSON tells it, whose bytes are no other codec's.
@@ -134,6 +135,11 @@ impl Log {
         self.refused.retain(|refused| (refused.client, refused.n) != (client.wrapping_add(1), n));
     }
 
+    /// A command was acknowledged at an event that nobody got.
+    pub(crate) fn acked_unseen(&mut self, client: u32, n: u64, seq: u64) {
+        self.acked_unseen.push(Acked { client: client.wrapping_add(1), n, seq });
+    }
+
     /// Who wrote the event, by index of client, and under which number; `None` when nobody saw it.
     pub(crate) fn author(&self, seq: u64) -> Option<(u32, u64)> {
         let entry = self.entries.get(usize::try_from(seq.checked_sub(1)?).ok()?)?;
@@ -154,7 +160,14 @@ impl Log {
     /// What is handed back.
     pub(crate) fn into_room(mut self, room: u32) -> RoomLog {
         self.heard.retain(|(seq, _)| *seq > 0);
-        RoomLog { room, entries: self.entries, shown: self.shown.into_entries(), heard: self.heard, refused: self.refused }
+        RoomLog {
+            room,
+            entries: self.entries,
+            shown: self.shown.into_entries(),
+            heard: self.heard,
+            refused: self.refused,
+            acked_unseen: self.acked_unseen,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::pacer::{Due, Schedule, Source, Timeline, What, exponential, next_rand
 use super::shard::{Common, Shard};
 use super::tally::Tick;
 use crate::scenario::Pace;
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -36,6 +36,8 @@ pub(crate) enum Order {
     Go { at_us: u64 },
     /// The server has each room at this seq.
     Finish { tops: Vec<u64> },
+    /// Everybody has been held against that: newcomers may look at the rooms, which changes who is present.
+    Look,
 }
 
 /// What a process says.
@@ -50,14 +52,31 @@ pub(crate) enum Report {
     Quiet {
         tops: Vec<u64>,
     },
+    /// Its clients have been held against where the server has each room.
+    Checked,
     Done(Box<Harvest>),
 }
 
 /// What a thread says.
+#[derive(Debug)]
 enum Said {
     Tick(Box<Tick>),
     Quiet,
+    Checked,
     Done(Box<Harvest>),
+    /// It says no more, be it because it panicked.
+    Ended,
+}
+
+const ENDED_EARLY: &str = "a thread of the generator ended early";
+
+/// Says so when its thread ends, however it does: the others keep the channel open, and would be waited for in vain.
+struct Ended(mpsc::Sender<Said>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.blocking_send(Said::Ended).ok();
+    }
 }
 
 /// Runs a job. Ends with [`Report::Done`], or when nobody gives orders any more.
@@ -73,17 +92,25 @@ pub(crate) async fn run(job: Job, mut orders: mpsc::Receiver<Order>, reports: mp
         let (orders_in, orders) = mpsc::channel::<Order>(4);
         let thread =
             Thread { job: Arc::clone(&job), common: Arc::clone(&common), clock, mine: mine.clone(), dues, orders, said: said_in.clone() };
-        std::thread::Builder::new().name("sockets".into()).spawn(move || thread.run()).context("cannot start a thread")?;
+        let ended = Ended(said_in.clone());
+        let work = move || {
+            let _ended = ended;
+            thread.run();
+        };
+        std::thread::Builder::new().name("sockets".into()).spawn(work).context("cannot start a thread")?;
         threads.push((dues_in, orders_in));
     }
     drop(said_in);
     let at_start = |client: &&super::job::Client| job.scenario.personas[usize::from(client.persona)].arrives == "start";
     let expected = job.clients.iter().filter(at_start).count() as u64;
-    arriving(&common, expected, &reports, STALLED).await?;
+    tokio::select! {
+        arrived = arriving(&common, expected, &reports, STALLED) => arrived?,
+        // Threads have nothing to say yet.
+        _ = said.recv() => bail!(ENDED_EARLY),
+    }
     reports.send(Report::Ready).await?;
-    let mut quiet = 0;
+    let (mut quiet, mut checked, mut done, mut ended) = (0, 0, 0, 0);
     let mut harvest = Harvest::default();
-    let mut done = 0;
     loop {
         tokio::select! {
             order = orders.recv() => {
@@ -97,7 +124,17 @@ pub(crate) async fn run(job: Job, mut orders: mpsc::Receiver<Order>, reports: mp
                     std::thread::Builder::new().name("schedule".into()).spawn(move || super::pacer::run(schedule, clock, &dues))?;
                 }
             }
-            said = said.recv() => match said.context("a thread of the generator ended early")? {
+            said = said.recv() => match said.context(ENDED_EARLY)? {
+                Said::Ended => {
+                    ended += 1;
+                    ensure!(ended <= done, ENDED_EARLY);
+                }
+                Said::Checked => {
+                    checked += 1;
+                    if checked == threads.len() {
+                        reports.send(Report::Checked).await?;
+                    }
+                }
                 Said::Tick(tick) => reports.send(Report::Tick(tick)).await?,
                 Said::Quiet => {
                     quiet += 1;
@@ -258,7 +295,7 @@ impl Thread {
     fn run(self) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().event_interval(61).build() {
             Ok(runtime) => runtime,
-            // Without its answer the process ends with an error.
+            // Without its last word the process ends with an error.
             Err(_) => return,
         };
         tokio::task::LocalSet::new().block_on(&runtime, self.live());
@@ -313,6 +350,10 @@ impl Thread {
             sleep(LOOK).await;
         }
         super::verify::members(&shard, &tops);
+        if said.send(Said::Checked).await.is_err() {
+            return;
+        }
+        let Some(Order::Look) = orders.recv().await else { return };
         super::verify::rooms(&shard).await;
         doing.abort();
         ticking.abort();

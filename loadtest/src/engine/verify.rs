@@ -99,13 +99,15 @@ pub(crate) fn members(shard: &Shard, tops: &[u64]) {
     for member in &shard.members {
         let mut member = member.borrow_mut();
         let room = member.client.room as usize;
-        let log = shard.logs[shard.log_of(&member)].borrow();
+        let mut log = shard.logs[shard.log_of(&member)].borrow_mut();
         // Events that nobody had seen when they were acknowledged.
         for (n, seq) in std::mem::take(&mut member.unseen) {
             match log.author(seq) {
                 Some(author) if author == (member.client.index, n) => {}
                 // A pool tells how many seats are taken without saying by whom; that event is then the command's last.
                 None if shard.job.rooms[room].kind == RoomKind::Pool && log.saw_any(seq) => {}
+                // It is inside the snapshot that its author was shown, and perhaps nobody else was there: the history knows.
+                None if member.shown.is_some_and(|shown| shown >= seq) => log.acked_unseen(member.client.index, n, seq),
                 Some(_) => shard.broken(Fault::Durability, &member, &format!("event {seq} is not the acknowledged command {n}")),
                 None => {
                     shard.broken(Fault::Durability, &member, &format!("command {n} was acknowledged at {seq}, and nobody got that event"))

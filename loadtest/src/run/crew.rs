@@ -92,7 +92,7 @@ impl Crew {
                         watch.step(&format!("{all} clients are in"));
                     }
                 }
-                Report::Tick(_) | Report::Quiet { .. } | Report::Done(_) => bail!("worker {worker} is ahead of itself"),
+                Report::Tick(_) | Report::Quiet { .. } | Report::Checked | Report::Done(_) => bail!("worker {worker} is ahead of itself"),
             }
         }
         Ok(())

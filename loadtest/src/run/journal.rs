@@ -53,6 +53,9 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
         let events = log.entries.len() as u64;
         if events > left && !asking.is_empty() {
             harvest.verified.left_out(Fault::Durability, "rooms were beyond `history_events`");
+            for _ in &log.acked_unseen {
+                harvest.verified.left_out(Fault::Durability, "acknowledgements inside snapshots were beyond `history_events`");
+            }
             continue;
         }
         left = left.saturating_sub(events);
@@ -87,6 +90,7 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
                 problems.push(format!("room {}: event {} is stored as another's command than members got", about.id, logged.seq));
             }
         }
+        problems.extend(lost(log, &history, about.kind).map(|how| format!("room {}: {how}", about.id)));
         // A pool's log leaves out what is not for its owner.
         if about.kind == RoomKind::Trip {
             let lost = (1..).zip(missing).filter(|(_, missing)| *missing);
@@ -121,6 +125,20 @@ pub(super) async fn compare(job: &Job, target: &Target, harvest: &mut Harvest) -
         }
     }
     Ok(())
+}
+
+/// Commands that were acknowledged inside a snapshot, and are not stored there.
+fn lost<'a>(log: &'a RoomLog, history: &'a [Logged], kind: RoomKind) -> impl Iterator<Item = String> + 'a {
+    log.acked_unseen.iter().filter_map(move |acked| {
+        let stored = history.iter().find(|logged| logged.seq == acked.seq);
+        let by =
+            stored.and_then(|logged| logged.client.zip(logged.n)).map(|(client, n)| (client_index(client.as_u128()).wrapping_add(1), n));
+        // A pool's log names the command of an event only to those whom it concerns, and not every event.
+        let right = by == Some((acked.client, acked.n)) || (kind == RoomKind::Pool && by.is_none());
+        (!right).then(|| {
+            format!("command {} of client {} was acknowledged at {}, and is not stored there", acked.n, acked.client - 1, acked.seq)
+        })
+    })
 }
 
 /// Commands that were refused, and whose events are there.
@@ -163,7 +181,19 @@ async fn history(job: &Job, target: &Target, log: &RoomLog) -> anyhow::Result<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::harvest::Refused;
+    use crate::engine::harvest::{Acked, Refused};
+    use crate::wire::client_id;
+
+    #[test]
+    fn what_was_acknowledged_inside_a_snapshot_must_be_stored() {
+        let run = 0x1234_5678_9abc_def0;
+        let acked = Acked { client: 3, n: 7, seq: 5 };
+        let log = RoomLog { acked_unseen: vec![acked], ..RoomLog::default() };
+        let stored = |n| [Logged { seq: 5, client: Some(client_id(run, 2)), n: Some(n), event: serde_json::Value::Null }];
+        let lost = |history: &[Logged], kind| super::lost(&log, history, kind).count();
+        assert_eq!((lost(&stored(7), RoomKind::Trip), lost(&stored(8), RoomKind::Trip), lost(&[], RoomKind::Trip)), (0, 1, 1));
+        assert_eq!((lost(&stored(8), RoomKind::Pool), lost(&[], RoomKind::Pool)), (1, 0));
+    }
 
     #[test]
     fn what_was_refused_and_is_there_all_the_same_is_noticed() {

@@ -22,11 +22,8 @@ pub(super) struct Sizes {
 /// One second for the series.
 pub(super) fn second(scenario: &Scenario, starts: &[u64], tick: &Tick, samples: &Samples) -> Second {
     let end = samples.began_us() + (tick.second + 1) * 1_000_000;
-    let (now, before) = (samples.at(end), samples.at(end - 1_000_000));
-    let seconds = number(now.at_us.saturating_sub(before.at_us)) / 1e6;
-    let share = |now: f64, before: f64| if seconds > 0.0 { (now - before).max(0.0) / seconds } else { 0.0 };
     let phase = starts.iter().take_while(|start| **start < end).count().checked_sub(1).and_then(|index| scenario.phases.get(index));
-    Second {
+    let mut second = Second {
         at_s: number(tick.second + 1),
         phase: phase.map_or_else(|| "ending".to_owned(), |phase| phase.name.clone()),
         commands_per_s: number(tick.counters.commands),
@@ -38,11 +35,22 @@ pub(super) fn second(scenario: &Scenario, starts: &[u64], tick: &Tick, samples: 
         delivery_p50_ms: tick.delivery.ms(0.5),
         delivery_p99_ms: tick.delivery.ms(0.99),
         lag_p99_ms: tick.lag.ms(0.99),
-        server_cpu_cores: now.server_cpu_s.zip(before.server_cpu_s).map(|(now, before)| share(now, before)),
-        generator_cpu_cores: share(now.own_cpu_s, before.own_cpu_s),
-        server_resident_bytes: now.resident,
         sockets: tick.sockets,
-    }
+        ..Second::default()
+    };
+    sampled(&mut second, tick.second, samples);
+    second
+}
+
+/// Fills in what the samples say of a second, by its number; the newest may come after it was shown.
+pub(super) fn sampled(second: &mut Second, at: u64, samples: &Samples) {
+    let end = samples.began_us() + (at + 1) * 1_000_000;
+    let (now, before) = (samples.at(end), samples.at(end - 1_000_000));
+    let seconds = number(now.at_us.saturating_sub(before.at_us)) / 1e6;
+    let share = |now: f64, before: f64| if seconds > 0.0 { (now - before).max(0.0) / seconds } else { 0.0 };
+    second.server_cpu_cores = now.server_cpu_s.zip(before.server_cpu_s).map(|(now, before)| share(now, before));
+    second.generator_cpu_cores = share(now.own_cpu_s, before.own_cpu_s);
+    second.server_resident_bytes = now.resident;
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything that is known at the end comes together here, once")]

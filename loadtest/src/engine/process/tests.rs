@@ -32,6 +32,21 @@ fn a_storm_of_one_persona_leaves_the_others_alone() {
     assert_eq!(dropped(&job(&text.replace("persona = \"traveller\", ", ""))), [0, 1, 2, 3]);
 }
 
+#[tokio::test]
+async fn a_thread_that_panics_is_noticed_at_once() {
+    let (said, mut heard) = mpsc::channel(1);
+    // Somebody else keeps the channel open.
+    let _other = said.clone();
+    let ended = Ended(said);
+    let thread = std::thread::spawn(move || {
+        let _ended = ended;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { panic!("on purpose") });
+    });
+    assert!(matches!(heard.recv().await, Some(Said::Ended)));
+    assert!(thread.join().is_err());
+}
+
 fn common(settled: u64) -> Common {
     Common { tops: Vec::new(), settled: AtomicU64::new(settled) }
 }
