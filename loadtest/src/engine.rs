@@ -12,6 +12,7 @@ mod heard;
 pub(crate) mod job;
 mod json;
 mod log;
+mod look;
 mod member;
 pub(crate) mod pacer;
 mod process;

@@ -276,7 +276,7 @@ impl Scenario {
                 let persona = persona.with_context(|| format!("phase `{}` removes an unknown persona", phase.name))?;
                 ensure!(
                     matches!(persona.role, Role::Editor | Role::Viewer) && persona.churn.is_none(),
-                    "phase `{}` removes persona `{name}`: that needs `role` editor or viewer, and no `churn`",
+                    "phase `{}` removes persona `{name}`: it must be an editor or viewer without `churn`",
                     phase.name
                 );
             }

@@ -1,23 +1,21 @@
 //! What must hold when everything has come to rest.
 
 use super::harvest::Fault;
+use super::look::{Looked, look};
 use super::member::Place;
 use super::shard::Shard;
-use super::socket::Opening;
 use crate::scenario::RoomKind;
-use crate::wire::{Body, Codec, Frame, Out, encode, hash};
+use crate::wire::hash;
 use anyhow::{Context, bail, ensure};
-use futures_util::{SinkExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::Instant;
 
-/// How long a fresh look at a room may take, and all looks of a thread together: what was found must be told even if the server hangs.
-const LOOK_LIMIT: Duration = Duration::from_secs(30);
+/// How long all looks of a thread together may take: what was found must be told even if the server hangs.
 const LOOKS_LIMIT: Duration = Duration::from_secs(120);
 /// Rooms that are looked at together.
 const AT_ONCE: usize = 16;
@@ -176,25 +174,25 @@ pub(super) async fn rooms_within(shard: &Shard, limit: Duration) {
     let mut looks = pin!(stream::iter(looks).buffer_unordered(AT_ONCE));
     while let Some((room, seen)) = looks.next().await {
         match shard.job.rooms[room as usize].kind {
-            RoomKind::Pool => pool(shard, room, seen),
+            RoomKind::Pool => pool(shard, room, seen.map(|looked| looked.state)),
             RoomKind::Trip => trip(shard, room, seen),
         }
     }
 }
 
 /// Judges a pool by what a newcomer is shown.
-fn pool(shard: &Shard, room: u32, seen: anyhow::Result<(u64, Vec<u8>)>) {
+fn pool(shard: &Shard, room: u32, seen: anyhow::Result<Vec<u8>>) {
     shard.checked(Fault::Seats, 1);
-    if let Err(error) = seen.and_then(|(_, state)| seats(&state)) {
+    if let Err(error) = seen.and_then(|state| seats(&state)) {
         shard.verified.borrow_mut().broken(Fault::Seats, format!("pool {}: {error:#}", shard.job.rooms[room as usize].id));
     }
 }
 
 /// Judges a trip's replicas and snapshots by what a newcomer is shown.
-fn trip(shard: &Shard, room: u32, seen: anyhow::Result<(u64, Vec<u8>)>) {
+fn trip(shard: &Shard, room: u32, seen: anyhow::Result<Looked>) {
     let id = shard.job.rooms[room as usize].id;
     match seen {
-        Ok((seq, state)) => {
+        Ok(Looked { seq, state, resumed }) => {
             replicas(shard, room, seq, &state);
             let noted = shard.log_index.get(&room).map(|log| shard.logs[*log].borrow_mut().shown.note(seq, false, hash(&state)));
             let broken = |how: &str| {
@@ -202,6 +200,9 @@ fn trip(shard: &Shard, room: u32, seen: anyhow::Result<(u64, Vec<u8>)>) {
                 shard.verified.borrow_mut().broken(Fault::Snapshots, how);
             };
             shard.compared(noted.unwrap_or(Ok(false)), broken);
+            if let Some(resumed) = resumed {
+                resumed.judge(&mut shard.verified.borrow_mut(), seq, &state, &format!("room {id}"));
+            }
         }
         Err(error) => shard.verified.borrow_mut().broken(Fault::Replicas, format!("room {id} could not be looked at: {error:#}")),
     }
@@ -245,39 +246,6 @@ pub(super) fn replicas(shard: &Shard, room: u32, seq: u64, state: &[u8]) {
             Err(how) => shard.broken(Fault::Replicas, &member, &format!("its replica: {how}")),
         }
     }
-}
-
-/// Joins as the owner, afresh, when all looks together have not taken too long.
-async fn look(shard: &Shard, room: u32, end: Instant) -> anyhow::Result<(u64, Vec<u8>)> {
-    let began = Instant::now();
-    ensure!(began < end, "looking at the rooms before it took all the time there is");
-    let job = &shard.job;
-    let about = &job.rooms[room as usize];
-    let opening = Opening {
-        address: &job.addresses[room as usize % job.addresses.len()],
-        source: None,
-        token: &job.accounts[about.owner as usize].token,
-        run: job.run,
-        index: u32::MAX - room,
-        codec: Codec::Msgpack,
-        reads: true,
-    };
-    timeout_at(end.min(began + LOOK_LIMIT), async {
-        let mut socket = opening.open(&shard.meter).await?;
-        socket.send(encode(Codec::Msgpack, &Out::Join { room: about.id, since: None })).await?;
-        while let Some(message) = socket.next().await {
-            if let Message::Binary(bytes) = message? {
-                match Frame::read(&bytes) {
-                    Some(Frame::Joined { seq, body: Body::State(state), .. }) => return Ok((seq, state.to_vec())),
-                    Some(Frame::Left { code } | Frame::Bye { code, .. } | Frame::Error { code }) => bail!("the server said {code}"),
-                    _ => {}
-                }
-            }
-        }
-        bail!("the server closed the socket")
-    })
-    .await
-    .context("no state came in time")?
 }
 
 #[cfg(test)]

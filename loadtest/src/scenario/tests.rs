@@ -41,6 +41,7 @@ fn what_cannot_be_run_is_refused() {
         ("per_room = 9", "per_room = 9\narrives_over = \"1s\"", "arrives_over"),
         ("chat = 1", "chat = 1, claim = 1", "Claim"),
         ("count = 100", "count = 100\nkind = \"pool\"", "Chat"),
+        ("measured = true", "measured = true\nremoves = \"author\"", "without `churn`"),
         ("length = \"3s\"", "length = \"3\"", "unit"),
         ("count = 100", "count = 100\nsurprise = 1", "surprise"),
     ] {

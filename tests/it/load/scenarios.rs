@@ -43,11 +43,15 @@ judged! {
     soak => "soak",
 }
 
-/// In these nobody sends, so there is nothing to acknowledge too early; what is looked at is that everybody came in and is current.
+/// In these nobody sends, so there is nothing to acknowledge too early. Everybody must come in and be current, and who asks for every event at
+/// the end must get it: in rooms with more than the first.
 #[tokio::test]
 async fn those_in_which_nobody_sends() {
-    for name in ["idle", "join-storm"] {
+    for (name, more) in [("idle", &["--state-bytes", "3000"][..]), ("join-storm", &[])] {
         assert_eq!(small(name, &[], None).await, (Some(0), vec![]), "{name}");
+        let (code, broken) = small(name, more, Some("ResumeSkips")).await;
+        assert_eq!(code, Some(3), "{name}: {broken:?}");
+        assert!(broken.iter().any(|check| check == "order"), "{name}: {broken:?}");
     }
 }
 
