@@ -5,7 +5,8 @@
 
 use super::clock::Clock;
 use super::job::Job;
-use super::process::{starts, thread_cpu_s};
+use super::plan::starts;
+use super::process::thread_cpu_s;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::Client;
+use crate::engine::pacer::What;
 
 /// Two clients of each persona.
 fn job(scenario: &str) -> Job {
