@@ -156,19 +156,19 @@ impl Auth {
         })
     }
 
-    /// Believes an access token, or says why not. Needs no database.
+    /// Believes an access token, or says why not. Needs no database, unless this node stood still: then it waits until what others ended
+    /// meanwhile has been read.
     ///
     /// # Errors
-    /// [`AuthError::Invalid`], [`AuthError::Expired`], [`AuthError::Revoked`].
+    /// [`AuthError::Invalid`], [`AuthError::Expired`], [`AuthError::Revoked`]; [`AuthError::Store`] when that is not read in time.
     pub async fn authenticate(&self, token: &str) -> Result<AuthUser, AuthError> {
-        self.authenticate_now(token)
+        let user = self.authenticate_now(token)?;
+        self.inner.revoked.caught_up().await?;
+        self.still_good(user)
     }
 
-    /// [`Auth::authenticate`] without waiting.
-    ///
-    /// # Errors
-    /// As [`Auth::authenticate`].
-    pub fn authenticate_now(&self, token: &str) -> Result<AuthUser, AuthError> {
+    /// What [`Auth::authenticate`] says before it has read anything.
+    fn authenticate_now(&self, token: &str) -> Result<AuthUser, AuthError> {
         let user = self.inner.tokens.verify(token, self.inner.clock.now())?;
         self.still_good(user)
     }

@@ -4,15 +4,17 @@
 //! which on PostgreSQL is asked every [`POLL_SHARED`]. An entry is forgotten once no access token can be left.
 //!
 //! While the database cannot be read, what others end stays unknown: tokens and sockets of such logins are good until the tokens run out
-//! (`auth.access_token_ttl`), because fresh ones come from the database. Afterwards everything missed is read at once.
+//! (`auth.access_token_ttl`), because fresh ones come from the database. Afterwards everything missed is read at once. A node that merely
+//! has not read for a while, because it stood still, believes nobody before it has ([`Revoked::caught_up`]).
 
 use super::{Auth, LoginId};
-use crate::store::{Db, StoreError, accounts};
+use crate::store::{DbKind, StoreError, accounts};
 use crate::telemetry::chain;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tripsync_domain::{Timestamp, UserId};
 
@@ -22,6 +24,10 @@ const POLL_SHARED: Duration = Duration::from_millis(300);
 const POLL_ALONE: Duration = Duration::from_secs(5);
 /// A read that takes longer has failed: a connection that hangs must not keep the next one from being tried.
 const READ_LIMIT: Duration = Duration::from_secs(2);
+/// What others ended this long ago is known.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long somebody with a token waits for the read that [`FRESH`] demands: until it has been read, or a read has failed.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(3);
 /// Clocks of nodes may differ, and a revocation may commit later than its time says.
 const OVERLAP: Duration = Duration::from_secs(30);
 /// Announcements that a slow subscriber may be behind before it is told that it lagged.
@@ -43,12 +49,35 @@ pub(super) struct Revoked {
     keep: Duration,
     /// When the last read that succeeded began; what ended long before is known.
     read_at: Mutex<Option<Timestamp>>,
+    /// How far what other nodes end is known here.
+    known: watch::Sender<Known>,
+}
+
+/// How far what other nodes end is known, by this node's own clock, which goes on while the process stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// There are no other nodes, or this one is ending.
+    Alone,
+    /// All that had ended by then.
+    Until(Instant),
+    /// The last read failed.
+    Unreadable,
+}
+
+impl Known {
+    fn is_enough(self, now: Instant) -> bool {
+        match self {
+            Self::Until(then) => now.duration_since(then) <= FRESH,
+            // Nothing better is to be had: see the module's text.
+            Self::Alone | Self::Unreadable => true,
+        }
+    }
 }
 
 impl Revoked {
     pub(super) fn new(access_token_ttl: Duration) -> Self {
         let (announce, keep) = (broadcast::channel(BACKLOG).0, access_token_ttl + OVERLAP);
-        Self { logins: RwLock::default(), announce, keep, read_at: Mutex::default() }
+        Self { logins: RwLock::default(), announce, keep, read_at: Mutex::default(), known: watch::Sender::new(Known::Alone) }
     }
 
     pub(super) fn contains(&self, login: LoginId) -> bool {
@@ -65,6 +94,22 @@ impl Revoked {
         if !known {
             // Nobody may be listening.
             let _ = self.announce.send(ended);
+        }
+    }
+
+    /// Waits until it is known what other nodes had ended a moment ago. That is nearly always known already; a node that stood still reads first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it is not read in time.
+    pub(super) async fn caught_up(&self) -> Result<(), StoreError> {
+        if self.known.borrow().is_enough(Instant::now()) {
+            return Ok(());
+        }
+        let mut known = self.known.subscribe();
+        let reading = known.wait_for(|known| known.is_enough(Instant::now()));
+        match tokio::time::timeout(CATCH_UP_LIMIT, reading).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(StoreError::Unavailable { why: "ended logins were not read in time", source: None }),
         }
     }
 
@@ -87,13 +132,21 @@ impl Auth {
     /// As for any query.
     pub async fn refresh_revoked(&self) -> Result<(), StoreError> {
         let revoked = &self.inner.revoked;
-        let now = self.inner.clock.now();
+        let (now, began) = (self.inner.clock.now(), Instant::now());
         for (ended, at) in accounts::revoked_since(&self.inner.db, revoked.unread_since(now)).await? {
             revoked.add(ended, at);
         }
         *revoked.read_at.lock() = Some(now);
         revoked.forget(now);
+        if self.is_shared() {
+            revoked.known.send_replace(Known::Until(began));
+        }
         Ok(())
+    }
+
+    /// Whether other nodes may end logins.
+    fn is_shared(&self) -> bool {
+        self.inner.db.kind() == DbKind::Postgres
     }
 
     /// How long an ended login is remembered.
@@ -104,18 +157,21 @@ impl Auth {
 
     /// Keeps reading until `stop`.
     pub async fn follow_revoked(self, stop: CancellationToken) {
-        let poll = match &self.inner.db {
-            Db::Postgres(_) => POLL_SHARED,
-            Db::Sqlite(_) => POLL_ALONE,
-        };
+        let poll = if self.is_shared() { POLL_SHARED } else { POLL_ALONE };
+        let known = &self.inner.revoked.known;
         let mut was_read = true;
         loop {
             let reading = async {
                 tokio::time::sleep(poll).await;
-                let unavailable = StoreError::Unavailable { why: "no answer in time", source: None };
-                tokio::time::timeout(READ_LIMIT, self.refresh_revoked()).await.unwrap_or(Err(unavailable))
+                let (began, unavailable) = (Instant::now(), StoreError::Unavailable { why: "no answer in time", source: None });
+                let read = tokio::time::timeout(READ_LIMIT, self.refresh_revoked()).await.unwrap_or(Err(unavailable));
+                (began, read)
             };
-            let Some(read) = stop.run_until_cancelled(reading).await else { return };
+            let Some((began, read)) = stop.run_until_cancelled(reading).await else { break };
+            // One that took longer than it may stood still with this process: the next one tells.
+            if read.is_err() && self.is_shared() && began.elapsed() < READ_LIMIT + FRESH {
+                known.send_replace(Known::Unreadable);
+            }
             metrics::gauge!("tripsync_database_reached").set(if read.is_ok() { 1.0 } else { 0.0 });
             match &read {
                 // Once, not several times a second.
@@ -127,6 +183,7 @@ impl Auth {
             }
             was_read = read.is_ok();
         }
+        known.send_replace(Known::Alone);
     }
 }
 
@@ -149,5 +206,35 @@ mod tests {
         assert_eq!(revoked.unread_since(at(10_600)), before(at(10_000), OVERLAP), "ten minutes without an answer");
         assert_eq!(revoked.unread_since(at(99_999)), before(at(99_999), keep), "no token is left of what ended before");
         assert_eq!(revoked.unread_since(at(5_000)), before(at(5_000), OVERLAP), "the clock was ahead and is set back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_stood_still_reads_before_anybody_is_believed() {
+        let revoked = Revoked::new(Duration::from_secs(900));
+        let took = async || {
+            let from = Instant::now();
+            let caught_up = revoked.caught_up().await.is_ok();
+            (caught_up, from.elapsed())
+        };
+        assert_eq!(took().await, (true, Duration::ZERO), "nobody else ends logins");
+        let before = Instant::now();
+        revoked.known.send_replace(Known::Until(before));
+        tokio::time::advance(FRESH).await;
+        assert_eq!(took().await, (true, Duration::ZERO), "just read");
+
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let read = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            // Asked before it stood still.
+            revoked.known.send_replace(Known::Until(before));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            revoked.known.send_replace(Known::Until(Instant::now()));
+        };
+        assert_eq!(tokio::join!(took(), read).0, (true, Duration::from_millis(20)));
+
+        tokio::time::advance(FRESH * 2).await;
+        assert_eq!(took().await, (false, CATCH_UP_LIMIT), "nobody reads");
+        revoked.known.send_replace(Known::Unreadable);
+        assert_eq!(took().await, (true, Duration::ZERO), "what is ended elsewhere cannot be known");
     }
 }

@@ -71,7 +71,10 @@ async fn keyed(app: &App, key: &[u8], request: Request, next: Next) -> Result<Re
             "must have 1 to 255 visible ASCII characters",
         )]));
     }
-    let user = bearer(request.headers()).and_then(|token| app.auth.authenticate_now(token).ok());
+    let user = match bearer(request.headers()) {
+        Some(token) => app.auth.authenticate(token).await.ok(),
+        None => None,
+    };
     if user.is_none() && !request.uri().path().starts_with(STRANGERS) {
         // Refused by whoever handles it, whatever it says.
         return Ok(next.run(request).await);

@@ -5,8 +5,10 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tripsync_domain::protocol::Codec;
 
 use super::people::User;
@@ -139,6 +141,38 @@ async fn a_busy_pool_keeps_neither_logouts_nor_readiness_waiting() {
     assert_eq!((status("/readyz").await, there.metric("tripsync_database_reached").await), (200, Some(1)));
     locking.execute("ROLLBACK").await.unwrap();
     drop(waiting);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stood_still_believes_no_token_of_a_login_that_ended_meanwhile() {
+    let (_database, here, there) = two_nodes().await;
+    let ana = User::register(&here, "Ana").await;
+    let mut socket = ana.socket(&there, Codec::Json).await;
+    let opening = ana.opening(&there, Codec::Json);
+
+    there.freeze().await;
+    assert_eq!(ana.call(&here, Method::POST, "/api/v1/auth/logout", None).await.0, 204);
+    // It stands still for longer than others may take to hear of it.
+    sleep(SOON * 2).await;
+    // Before its door: they race with whatever it does when it goes on.
+    let mut calls = Vec::new();
+    for n in 0..16 {
+        let (method, more) =
+            if n % 2 == 0 { ("GET", String::new()) } else { ("POST", format!("idempotency-key: {n}\r\ncontent-length: 0\r\n")) };
+        let head = format!("{method} /api/v1/trips HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n", ana.token);
+        let mut call = TcpStream::connect(there.address()).await.unwrap();
+        call.write_all(format!("{head}{more}\r\n").as_bytes()).await.unwrap();
+        calls.push(call);
+    }
+    there.thaw();
+    assert_eq!(Socket::open(&opening).await.unwrap_err(), "401");
+    for mut call in calls {
+        let mut answer = String::new();
+        call.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("session_revoked"), "{answer}");
+    }
+    revoked(&mut socket).await;
+    assert_eq!(ana.login(&here).await.call(&there, Method::GET, "/api/v1/me", None).await.0, 200);
 }
 
 async fn ends_soon(socket: &mut Socket) {
