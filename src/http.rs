@@ -18,3 +18,4 @@ pub mod v1;
 
 pub use problem::Problem;
 pub use router::router;
+pub(crate) use system::readiness;
