@@ -101,14 +101,10 @@ pub struct Running {
     pub metrics: Option<SocketAddr>,
     /// The state, for whoever started it in the same process.
     pub app: App,
-    /// The accept loop of the API and the background tasks; they end first.
+    /// The accept loops; they end first.
     accepting: TaskTracker,
     /// Ends them.
     closing: CancellationToken,
-    /// What goes on until rooms are handed over: the metrics, and to hear of logins that end.
-    lasting: TaskTracker,
-    /// Ends it.
-    ended: CancellationToken,
     shutdown: Shutdown,
     /// Held until the end: a second process on the same SQLite file would break the rule of one owner per room.
     _lock: Option<lock::DatabaseLock>,
@@ -177,53 +173,49 @@ fn serve(
     shutdown: Shutdown,
     lock: Option<lock::DatabaseLock>,
 ) -> Running {
-    let (accepting, lasting) = (TaskTracker::new(), TaskTracker::new());
-    let (closing, ended) = (CancellationToken::new(), CancellationToken::new());
+    let accepting = TaskTracker::new();
     let limits = AcceptLimits { connections_max: app.config.http.connections_max, header_timeout: app.config.http.header_timeout };
+    let closing = CancellationToken::new();
     accepting.spawn(accept(http.0, crate::http::router(&app), limits, closing.clone(), app.tasks.clone()));
     let metrics_at = metrics.map(|(listener, address)| {
         let limits = AcceptLimits { connections_max: 64, ..limits };
-        let router = telemetry::metrics_router().merge(crate::http::readiness(&app));
-        lasting.spawn(accept(listener, router, limits, ended.clone(), lasting.clone()));
-        lasting.spawn(telemetry::upkeep(ended.clone()));
+        accepting.spawn(accept(listener, telemetry::metrics_router(), limits, closing.clone(), app.tasks.clone()));
+        accepting.spawn(telemetry::upkeep(closing.clone()));
         address
     });
-    lasting.spawn(Arc::clone(&app.live).follow_revoked(app.auth.clone(), ended.clone()));
-    lasting.spawn(app.auth.clone().follow_revoked(ended.clone()));
+    accepting.spawn(Arc::clone(&app.live).follow_revoked(app.auth.clone(), closing.clone()));
+    accepting.spawn(app.auth.clone().follow_revoked(closing.clone()));
     accepting.spawn(app.auth.clone().sweep(closing.clone()));
     accepting.spawn(Rooms::sweep(app.rooms.journal(), Arc::clone(&app.clock), closing.clone()));
     accepting.spawn(outbox::run(Arc::clone(&app), closing.clone()));
     accepting.close();
-    Running { http: http.1, metrics: metrics_at, app, accepting, closing, lasting, ended, shutdown, _lock: lock }
+    Running { closing, http: http.1, metrics: metrics_at, app, accepting, shutdown, _lock: lock }
 }
 
 impl Running {
     /// Runs until told to end: readiness is 503 for `http.drain_delay`, then nothing new is accepted, then running requests and
-    /// sockets get `http.drain_timeout` to finish, then rooms are handed over and the database is closed; altogether that takes
-    /// [`HttpConfig::shutdown_max`](crate::config::HttpConfig::shutdown_max). The metrics listener goes on until rooms are handed over.
-    /// [`Shutdown::force`] cuts every wait short.
+    /// sockets get `http.drain_timeout` to finish, then the database is closed. [`Shutdown::force`] cuts every wait short.
     pub async fn wait(self) {
         self.shutdown.drain.cancelled().await;
         tracing::info!("shutting down");
         let app = self.app;
         app.draining.cancel();
-        metrics::gauge!("tripsync_draining").set(1.0);
         let delay = tokio::time::sleep(app.config.http.drain_delay);
         // Either way the next step is the same.
         let _ = self.shutdown.force.run_until_cancelled(delay).await;
         self.closing.cancel();
         app.live.drain();
-        let over = tokio::time::Instant::now() + app.config.http.drain_timeout;
+        let limit = app.config.http.drain_timeout;
         tokio::select! {
             () = self.accepting.wait() => {}
             // A background task's query hangs; it is cut off with the rest.
-            () = tokio::time::sleep_until(over) => tracing::warn!("background tasks do not end"),
+            () = tokio::time::sleep(limit) => tracing::warn!("background tasks do not end"),
             () = self.shutdown.force.cancelled() => {}
         }
         app.tasks.close();
         tokio::select! {
             () = app.tasks.wait() => {}
-            () = tokio::time::sleep_until(over) => {
+            () = tokio::time::sleep(limit) => {
                 tracing::warn!(left = app.tasks.len(), "drain time is over: the rest is cut off");
             }
             () = self.shutdown.force.cancelled() => {
@@ -231,18 +223,13 @@ impl Running {
             }
         }
         // A query that hangs must not keep the process.
-        let limit = if self.shutdown.force.is_cancelled() { FORCE_GRACE } else { FORCE_GRACE.max(app.config.http.rooms_timeout()) };
+        let limit = if self.shutdown.force.is_cancelled() { FORCE_GRACE } else { FORCE_GRACE.max(limit / 5) };
         let closed = tokio::time::timeout(limit * 2, async {
             app.rooms.end(limit).await;
-            self.ended.cancel();
-            self.lasting.close();
-            // Half a request for the metrics keeps nobody.
-            let _ = tokio::time::timeout(FORCE_GRACE, self.lasting.wait()).await;
             app.db.close().await;
         });
         if closed.await.is_err() {
             tracing::warn!("the database did not close in time");
-            self.ended.cancel();
         }
         tracing::info!("stopped");
     }

@@ -93,20 +93,6 @@ pub struct HttpConfig {
     pub drain_timeout: Duration,
 }
 
-impl HttpConfig {
-    /// Time for rooms to be handed over when requests and sockets are through; the database gets as much to close.
-    #[must_use]
-    pub fn rooms_timeout(&self) -> Duration {
-        self.drain_timeout / 5
-    }
-
-    /// The longest that a shutdown takes.
-    #[must_use]
-    pub fn shutdown_max(&self) -> Duration {
-        self.drain_delay + self.drain_timeout + self.rooms_timeout() * 2
-    }
-}
-
 /// `[metrics]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

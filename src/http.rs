@@ -18,4 +18,3 @@ pub mod v1;
 
 pub use problem::Problem;
 pub use router::router;
-pub(crate) use system::readiness;

@@ -29,12 +29,14 @@ use crate::ports::Notifier;
 use crate::room::RoomMsg;
 use crate::room::message::Own;
 use balance::Loads;
+use bytes::Bytes;
 use desk::Desk;
 use outgoing::Outgoing;
 use parking_lot::Mutex;
-use ractor::ActorRef;
+use ractor::{ActorRef, ActorStatus};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tenure::Tenure;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -78,8 +80,7 @@ pub(crate) struct Cluster {
     pub(crate) out: Arc<Outgoing>,
     leases: Arc<dyn Leases>,
     bus: Arc<dyn Bus>,
-    /// Relays of this node, with the owners.
-    relays: Mutex<BTreeMap<RelayId, (NodeId, ActorRef<RoomMsg>)>>,
+    relays: Mutex<BTreeMap<RelayId, Here>>,
     desks: Mutex<Desks>,
     /// When each node was heard of last, as long as there are relays or desks for it.
     heard: Mutex<BTreeMap<NodeId, Instant>>,
@@ -88,6 +89,14 @@ pub(crate) struct Cluster {
     renewing: tokio::sync::Mutex<()>,
     /// See [`Self::turn`].
     turns: Semaphore,
+}
+
+/// A relay of this node.
+struct Here {
+    owner: NodeId,
+    actor: ActorRef<RoomMsg>,
+    /// Bytes of what the owner said that wait in the relay's mailbox.
+    backlog: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -171,9 +180,12 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn relay_started(&self, relay: RelayId, owner: NodeId, actor: &ActorRef<RoomMsg>) {
-        self.relays.lock().insert(relay, (owner, actor.clone()));
+    /// A relay's words come to `actor` from now on; it takes the length of each off what is given back.
+    pub(crate) fn relay_started(&self, relay: RelayId, owner: NodeId, actor: &ActorRef<RoomMsg>) -> Arc<AtomicUsize> {
+        let backlog = Arc::<AtomicUsize>::default();
+        self.relays.lock().insert(relay, Here { owner, actor: actor.clone(), backlog: Arc::clone(&backlog) });
         self.heard.lock().entry(owner).or_insert_with(Instant::now);
+        backlog
     }
 
     pub(crate) fn relay_ended(&self, relay: RelayId) {
@@ -255,7 +267,7 @@ impl Cluster {
             if engine.upgrade().is_none_or(|engine| engine.is_drained()) {
                 return;
             }
-            self.out.send_all(&Word::Alive.encode());
+            self.out.send_all(Word::Alive.encode());
             let silent: BTreeSet<_> = {
                 let mut heard = self.heard.lock();
                 let silent = heard.iter().filter(|(_, at)| at.elapsed() > self.config.silence_max).map(|(node, _)| *node).collect();
@@ -271,9 +283,12 @@ impl Cluster {
     }
 
     fn end_relays(&self, of: impl Fn(NodeId) -> bool) {
-        for (_, relay) in self.relays.lock().values().filter(|(owner, _)| of(*owner)) {
+        let mut relays = self.relays.lock();
+        // One that failed could not say so.
+        relays.retain(|_, relay| relay.actor.get_status() < ActorStatus::Stopped);
+        for relay in relays.values().filter(|relay| of(relay.owner)) {
             // One that ends already needs no word.
-            let _ = relay.cast(RoomMsg::Own(Own::OwnerGone));
+            let _ = relay.actor.cast(RoomMsg::Own(Own::OwnerGone));
         }
     }
 
@@ -296,7 +311,7 @@ impl Cluster {
             Word::Down { relay, n, down } => {
                 let relays = self.relays.lock();
                 match relays.get(&relay) {
-                    Some((owner, actor)) if *owner == from => drop(actor.cast(RoomMsg::Own(Own::Down { n, down }))),
+                    Some(here) if here.owner == from => self.to_relay(here, n, down),
                     // Its word that it ended was lost. Said again when the desk asks, by a beat.
                     None if n == 0 => {
                         let bye = Word::Up { relay, room: RoomId(Uuid::nil()), n: 0, up: Box::new(Up::Bye) };
@@ -315,6 +330,18 @@ impl Cluster {
         }
     }
 
+    /// Beyond the bound a word is lost, as on its way: the relay misses it, and its sessions look for the room again.
+    fn to_relay(&self, relay: &Here, n: u64, down: Bytes) {
+        let len = down.len();
+        if relay.backlog.load(Ordering::Relaxed) > self.config.queue_bytes_max {
+            metrics::counter!("tripsync_cluster_messages_dropped_total", "reason" => "relay_full").increment(1);
+            return;
+        }
+        relay.backlog.fetch_add(len, Ordering::Relaxed);
+        // One that has ended reads nothing more.
+        let _ = relay.actor.cast(RoomMsg::Own(Own::Down { n, down }));
+    }
+
     fn at_desk(self: &Arc<Self>, engine: &Engine, (from, relay, room): (NodeId, RelayId, RoomId), n: u64, up: Up) {
         let mut desks = self.desks.lock();
         if let Some((_, desk)) = desks.open.get(&relay) {
@@ -329,7 +356,8 @@ impl Cluster {
         let link = RelayLink::new(relay, from, Arc::clone(&self.out));
         if n != 1 || desks.ended.contains(&relay) {
             // The first word is missing, or this is a late one.
-            link.say(&wire::Down::Gone { rejection: None });
+            // The relay will ask again.
+            let _ = link.say(&wire::Down::Gone { rejection: None });
             return;
         }
         let (sender, inbox) = mpsc::channel(desk::INBOX_MAX);
@@ -350,10 +378,49 @@ pub(crate) struct Everywhere {
 impl Notifier for Everywhere {
     fn notice(&self, user: UserId, frame: &Frame) {
         self.here.notice(user, frame);
-        self.cluster.out.send_all(&Word::Notice { user, frame: wire::packed(frame) }.encode());
+        self.cluster.out.send_all(Word::Notice { user, frame: wire::packed(frame) }.encode());
     }
 }
 
 fn no_lease() -> Rejection {
     Rejection::new(ErrorCode::Retry, "this node cannot show which node owns the room now").retry_after_ms(500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::MemoryCluster;
+    use ractor::{Actor, ActorProcessingErr};
+
+    /// A relay that reads nothing.
+    struct Stuck;
+
+    impl Actor for Stuck {
+        type Msg = RoomMsg;
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(&self, _: ActorRef<RoomMsg>, (): ()) -> Result<(), ActorProcessingErr> {
+            Ok(())
+        }
+
+        async fn handle(&self, _: ActorRef<RoomMsg>, _: RoomMsg, (): &mut ()) -> Result<(), ActorProcessingErr> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_relay_is_bounded() {
+        let [node, owner] = [1, 2].map(|n| NodeId(Uuid::from_u128(n)));
+        let hub = Arc::new(MemoryCluster::new(1).node(node));
+        let config = ClusterConfig { queue_bytes_max: 1_000, ..ClusterConfig::default() };
+        let cluster = Cluster::new(ClusterPorts { node, leases: Arc::clone(&hub) as _, bus: hub, config });
+        let (actor, _) = Actor::spawn(None, Stuck, ()).await.unwrap();
+        let relay = RelayId(Uuid::from_u128(3));
+        let backlog = cluster.relay_started(relay, owner, &actor);
+        for n in 1..=100 {
+            cluster.to_relay(&cluster.relays.lock()[&relay], n, Bytes::from_static(&[0; 100]));
+        }
+        assert_eq!(backlog.load(Ordering::Relaxed), 1_100);
+    }
 }

@@ -180,6 +180,11 @@ impl Engine {
         self.shared.registry.is_draining()
     }
 
+    /// Whether a room would be opened here: neither does the node go away nor does the room rest after failures.
+    pub(crate) fn opens(&self, room: RoomId) -> bool {
+        self.shared.registry.refusal(room).is_none()
+    }
+
     /// Hands a room over to another node.
     pub(crate) fn pass_on(&self, room: RoomId, to: NodeId) {
         self.shared.registry.tell(room, Own::PassOn(to));

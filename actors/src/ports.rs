@@ -256,8 +256,14 @@ pub trait SessionSink: Send + Sync + 'static {
     /// session beyond that is closed as slow.
     fn send_always(&self, frames: &[Frame]);
 
-    /// The session is not in the room any more: it may forget the room, or has to join it again. Called once per join.
+    /// The session is not in the room any more: it may forget the room, or has to join it again. Called once per join, unless [`Self::ended`] is.
     fn detached(&self, room: RoomId, why: Detached);
+
+    /// The same for good, with the last frames from there: both arrive or neither.
+    fn ended(&self, room: RoomId, last: &[Frame]) {
+        self.send_always(last);
+        self.detached(room, Detached::Ended);
+    }
 
     /// For a session on another node: the way there.
     fn remote(&self) -> Option<crate::cluster::Remote<'_>> {

@@ -11,7 +11,6 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tripsync_loadtest::results::{RunResult, Second, Verdict};
 use tripsync_loadtest::view::View;
 
@@ -200,24 +199,8 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let verdict = runtime.block_on(async {
-        tokio::select! {
-            verdict = Box::pin(dispatch(arguments)) => verdict,
-            // What was begun is dropped: the started server ends, and its data goes.
-            told = told_to_stop() => told.and_then(|()| bail!("it was told to stop")),
-        }
-    })?;
+    let verdict = runtime.block_on(Box::pin(dispatch(arguments)))?;
     Ok(ExitCode::from(u8::from(verdict)))
-}
-
-/// Waits for SIGTERM or SIGINT.
-async fn told_to_stop() -> anyhow::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 async fn dispatch(Arguments { database, program, what }: Arguments) -> anyhow::Result<Verdict> {

@@ -1,6 +1,5 @@
 //! The server under test: built, started on fresh data, watched through `/proc`, and stopped.
 
-mod database;
 mod limits;
 
 use anyhow::{Context, bail, ensure};
@@ -64,8 +63,6 @@ pub(crate) struct Server {
     program: PathBuf,
     settings: Vec<(String, String)>,
     child: Mutex<Child>,
-    /// Goes after the process, as fields do after `drop`.
-    _database: Option<database::Own>,
     pub(crate) address: String,
     pub(crate) data: TempDir,
     http: reqwest::Client,
@@ -101,16 +98,14 @@ impl Server {
         ];
         settings.extend(limits::LIFTED.map(|(key, value)| (key.to_owned(), value.to_owned())));
         settings.extend(more);
-        let mut own = None;
         if database == Database::Postgres {
             let url = std::env::var("TRIPSYNC_TEST_POSTGRES_URL")
                 .context("TRIPSYNC_TEST_POSTGRES_URL is not set: run through `cargo xtask postgres -- …`")?;
-            let made = own.insert(database::Own::make(&url).await?);
-            settings.push(("TRIPSYNC__DATABASE__URL".to_owned(), made.url()?));
+            settings.push(("TRIPSYNC__DATABASE__URL".to_owned(), url));
         }
         let (child, address) = launch(program, &settings, data.path()).await?;
         let http = crate::rest::client()?;
-        Ok(Self { program: program.into(), settings, child: Mutex::new(child), _database: own, address, data, http })
+        Ok(Self { program: program.into(), settings, child: Mutex::new(child), address, data, http })
     }
 
     /// Stops it as an operator would, and starts it again on the same data.

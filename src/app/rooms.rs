@@ -36,7 +36,7 @@ pub struct Rooms {
 
 impl Rooms {
     pub(super) async fn start(config: &Config, db: &Db, clock: &Arc<dyn Clock>, users: &UserDirectory) -> Result<Self, StartError> {
-        let options = JournalOptions::default();
+        let options = if config.cluster.redis_url.is_empty() { JournalOptions::default() } else { JournalOptions::one_of_several() };
         let lanes = match db.kind() {
             DbKind::Postgres => options.connections.try_into().unwrap_or(1),
             // It has one writing connection.

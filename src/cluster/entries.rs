@@ -63,28 +63,10 @@ impl Entries {
         self.nodes.entry(node).or_default().nth.replace(nth) == Some(nth)
     }
 
-    /// Rooms whose entries are to be renewed now, and since when: the most urgent first, not too many at a time.
-    pub(super) fn due(&self, node: NodeId, now: Instant) -> Vec<(Instant, RoomId)> {
+    /// Rooms whose entries are to be renewed now: the most urgent first, not too many at a time.
+    pub(super) fn due(&self, node: NodeId, now: Instant) -> Vec<RoomId> {
         let Some(dues) = self.nodes.get(&node) else { return Vec::new() };
-        dues.by_time.iter().take_while(|(due, _)| *due <= now).take(AT_A_TIME).copied().collect()
-    }
-
-    /// What became of entries that were [due](Self::due), when that was asked at `now`: whether one was `lost`, as places in the list from 1. What was
-    /// given away or claimed anew since then is another story, whatever the answer says of it.
-    pub(super) fn answered(&mut self, node: NodeId, due: &[(Instant, RoomId)], lost: &[usize], now: Instant) -> bool {
-        let mut lost_ours = false;
-        for (place, (since, room)) in (1..).zip(due) {
-            let as_asked = self.nodes.get(&node).is_some_and(|dues| dues.by_room.get(room) == Some(since));
-            match (as_asked, lost.contains(&place)) {
-                (true, true) => {
-                    lost_ours = true;
-                    self.left(node, *room);
-                }
-                (true, false) => self.entered(node, *room, now),
-                (false, _) => {}
-            }
-        }
-        lost_ours
+        dues.by_time.iter().take_while(|(due, _)| *due <= now).take(AT_A_TIME).map(|(_, room)| *room).collect()
     }
 }
 
@@ -99,22 +81,18 @@ mod tests {
         RoomId(Uuid::from_u128(n))
     }
 
-    fn due(entries: &Entries, node: NodeId, now: Instant) -> Vec<RoomId> {
-        entries.due(node, now).into_iter().map(|(_, room)| room).collect()
-    }
-
     #[test]
     fn an_entry_is_due_long_before_its_end_and_not_again_at_once() {
         let mut entries = Entries::new(TTL);
         let start = Instant::now();
         entries.entered(NODE, room(1), start);
-        assert_eq!(due(&entries, NODE, start + TTL / 4), []);
+        assert_eq!(entries.due(NODE, start + TTL / 4), []);
         let late = start + TTL / 2;
-        assert_eq!(due(&entries, NODE, late), [room(1)]);
-        assert_eq!(due(&entries, NodeId(Uuid::nil()), late), []);
+        assert_eq!(entries.due(NODE, late), [room(1)]);
+        assert_eq!(entries.due(NodeId(Uuid::nil()), late), []);
         entries.entered(NODE, room(1), late);
-        assert_eq!(due(&entries, NODE, late), []);
-        assert_eq!(due(&entries, NODE, late + TTL / 2), [room(1)]);
+        assert_eq!(entries.due(NODE, late), []);
+        assert_eq!(entries.due(NODE, late + TTL / 2), [room(1)]);
     }
 
     #[test]
@@ -126,32 +104,9 @@ mod tests {
         }
         entries.left(NODE, room(1));
         entries.left(NODE, room(9));
-        assert_eq!(due(&entries, NODE, now + TTL), [room(0), room(2), room(3)]);
+        assert_eq!(entries.due(NODE, now + TTL), [room(0), room(2), room(3)]);
         entries.forget(NODE);
-        assert_eq!(due(&entries, NODE, now + TTL), []);
-    }
-
-    #[test]
-    fn what_was_given_away_while_it_was_renewed_is_not_lost_and_does_not_come_back() {
-        let mut entries = Entries::new(TTL);
-        let start = Instant::now();
-        for n in 1..=4 {
-            entries.entered(NODE, room(n), start);
-        }
-        let (asked, later) = (start + TTL / 2, start + TTL);
-        let renewed = entries.due(NODE, asked);
-        entries.left(NODE, room(1));
-        entries.left(NODE, room(2));
-        entries.left(NODE, room(3));
-        entries.entered(NODE, room(3), asked);
-        // The first was out of the list before the answer, the second after it, the third was lost and claimed again.
-        assert!(!entries.answered(NODE, &renewed, &[1, 3], asked));
-        assert_eq!(due(&entries, NODE, later), [room(3), room(4)]);
-        let renewed = entries.due(NODE, later);
-        assert!(entries.answered(NODE, &renewed, &[2], later), "another node has it");
-        assert_eq!(due(&entries, NODE, later + TTL), [room(3)]);
-        entries.forget(NODE);
-        assert!(!entries.answered(NODE, &renewed, &[1, 2], later), "the node has gone");
+        assert_eq!(entries.due(NODE, now + TTL), []);
     }
 
     /// At the usual four renewals a second, a hundred thousand entries are renewed in two minutes.
@@ -170,7 +125,9 @@ mod tests {
                 break;
             }
             assert!(due.len() <= AT_A_TIME);
-            assert!(!entries.answered(NODE, &due, &[], now));
+            for room in due {
+                entries.entered(NODE, room, now);
+            }
             rounds += 1;
             now += Duration::from_millis(250);
         }

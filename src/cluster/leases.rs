@@ -76,15 +76,17 @@ impl Leases for RedisLeases {
     async fn renew(&self, node: NodeId, ttl: Duration) -> Result<bool, LeaseError> {
         let now = Instant::now();
         let due = self.entries.lock().due(node, now);
-        let rooms: Vec<String> = due.iter().map(|(_, room)| self.room(*room)).collect();
+        let rooms: Vec<String> = due.iter().map(|room| self.room(*room)).collect();
         let keys: Vec<&str> = std::iter::once(&self.nodes).chain(&rooms).map(String::as_str).collect();
         let args = [node.to_string(), millis(ttl), millis(self.entry_ttl)];
         let (nth, (lived, lost)): (Nth, (bool, Vec<usize>)) = self.run_over(&self.scripts.renew, &keys, &args).await?;
         let mut entries = self.entries.lock();
-        let lost = entries.answered(node, &due, &lost, now);
+        for (index, room) in due.into_iter().enumerate() {
+            if lost.contains(&(index + 1)) { entries.left(node, room) } else { entries.entered(node, room, now) }
+        }
         let same = entries.renewed_over(node, nth);
         // A room that is not entered any more may be another node's: all make sure.
-        Ok(lived && same && !lost)
+        Ok(lived && same && lost.is_empty())
     }
 
     async fn resign(&self, node: NodeId) -> Result<(), LeaseError> {
@@ -118,12 +120,12 @@ impl Leases for RedisLeases {
     }
 
     async fn pass(&self, room: RoomId, from: NodeId, to: NodeId) -> Result<bool, LeaseError> {
-        // First, or a renewal in between finds it lost. What cannot be passed is released, so it need not come back.
-        if from != to {
+        let args = [from.to_string(), to.to_string(), millis(self.entry_ttl)];
+        let passed = self.run(&self.scripts.pass, &[&self.nodes, &self.room(room)], &args).await?;
+        if passed && from != to {
             self.entries.lock().left(from, room);
         }
-        let args = [from.to_string(), to.to_string(), millis(self.entry_ttl)];
-        self.run(&self.scripts.pass, &[&self.nodes, &self.room(room)], &args).await
+        Ok(passed)
     }
 
     async fn nodes(&self) -> Result<Vec<NodeId>, LeaseError> {

@@ -3,10 +3,9 @@
 use super::problem::Problem;
 use crate::app::App;
 use crate::http::json::{ApiPath, ApiQuery};
+use axum::Json;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tripsync_domain::ErrorCode;
 use tripsync_domain::error_code::Advice;
@@ -16,11 +15,6 @@ use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(health)).routes(routes!(livez)).routes(routes!(readyz)).routes(routes!(problem_page))
-}
-
-/// `/readyz` alone, for the listener of the metrics: it is there while the API accepts nothing any more.
-pub(crate) fn readiness(app: &App) -> Router {
-    Router::new().route("/readyz", get(readyz)).with_state(app.clone())
 }
 
 /// The answer that the replaced systems gave.

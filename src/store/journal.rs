@@ -45,6 +45,14 @@ impl Default for JournalOptions {
     }
 }
 
+impl JournalOptions {
+    /// Where other nodes may reach the database when this one does not: it gives its rooms up to them the sooner.
+    #[must_use]
+    pub fn one_of_several() -> Self {
+        Self { append_patience: Duration::from_secs(10), ..Self::default() }
+    }
+}
+
 /// The [`Journal`] on a database; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DbJournal {

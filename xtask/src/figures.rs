@@ -116,7 +116,7 @@ pub fn names() -> String {
 fn measure(figure: &Figure, folder: &Path, runs: u32, database: Option<&Instance>) -> anyhow::Result<(String, bool)> {
     let mut text = format!("## {}: `{}`\n", figure.name, figure.arguments);
     let mut good = true;
-    for _ in 0..if figure.repeats_itself { 1 } else { runs } {
+    for run in 0..if figure.repeats_itself { 1 } else { runs } {
         let mut command = Command::new("target/release/tripsync-load");
         command.args(figure.arguments.split(' ')).args(["--program", "target/release/tripsync"]).stderr(Stdio::inherit());
         if figure.repeats_itself {
@@ -124,8 +124,10 @@ fn measure(figure: &Figure, folder: &Path, runs: u32, database: Option<&Instance
             command.arg("--json").arg(json).args(["--runs", &runs.to_string()]);
         }
         if let Some(database) = database {
-            // Each run makes a database of its own through it.
-            command.env(URL_VARIABLE, database.url("postgres"));
+            // The micro benchmarks make the same accounts each time.
+            let name = format!("{}_{run}", figure.name.replace('-', "_"));
+            database.create(&name)?;
+            command.env(URL_VARIABLE, database.url(&name));
         }
         let output = command.output().context("cannot start the load test")?;
         let code = output.status.code();

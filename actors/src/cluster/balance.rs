@@ -4,8 +4,8 @@
 //! from the same numbers what it passes on and to whom. A node that was not heard in time takes part in nothing. Numbers that change
 //! meanwhile, or come late, make the shares a little unequal, no more.
 
+use super::Cluster;
 use super::wire::{Batch, Word};
-use super::{Claimed, Cluster};
 use crate::engine::Engine;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -58,7 +58,7 @@ impl Cluster {
 
     async fn share_out(&self, engine: &Engine) {
         let rooms = engine.own_rooms();
-        self.out.send_all(&Word::Load { rooms: rooms.len() as u64 }.encode());
+        self.out.send_all(Word::Load { rooms: rooms.len() as u64 }.encode());
         tokio::time::sleep(LISTENS_FOR).await;
         let Loads { heard, .. } = std::mem::take(&mut *self.loads.lock());
         let recent = heard.into_iter().filter(|(_, (_, at))| at.elapsed() <= LISTENS_FOR * 2);
@@ -90,11 +90,13 @@ impl Cluster {
         let (cluster, engine) = (Arc::clone(self), engine.clone());
         tokio::spawn(async move {
             let _turn = cluster.turn().await;
-            if matches!(cluster.claim(room).await, Ok(Claimed::Ours))
-                && let Err(refused) = engine.room_here(room).await
-            {
-                tracing::info!(room.id = %room, error = %refused, "a room that was passed on cannot be opened here");
-                // This node may be about to leave, too.
+            if engine.opens(room) {
+                // One that cannot be opened is given up by whoever tried.
+                if let Err(refused) = engine.room_here(room).await {
+                    tracing::info!(room.id = %room, error = %refused, "a room that was passed on cannot be opened here");
+                }
+            } else {
+                // This node is about to leave, too, or the room failed here: nobody is about to enter it.
                 cluster.release(room).await;
             }
         });

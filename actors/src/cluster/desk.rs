@@ -14,12 +14,15 @@ use crate::room::{From, Join, Op, Read, RoomMsg, RoomView, SessionInfo};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tripsync_domain::protocol::{Codec, ServerFrame};
 use tripsync_domain::{ClientId, ErrorCode, Rejection, RoomId, SessionId, UserId};
 
 /// Messages of one relay that may wait for its desk; beyond it they are lost, and the relay is given up.
+/// Commands among them, the only ones that are long, are as many at most as a room may have unanswered.
 pub(super) const INBOX_MAX: usize = 8_192;
+/// How often a desk whose queue was full tries to say that it is gone.
+const GONE_TRIES: u32 = 20;
 
 /// See the module documentation.
 pub(super) struct Desk {
@@ -72,17 +75,16 @@ impl Desk {
 
     pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<(u64, Up)>) {
         let end = loop {
+            if self.link.is_cut() {
+                break End::Over;
+            }
             if self.pulse.is_due(self.link.sent()) {
                 self.beat_at = self.beat_at.min(Instant::now() + self.cluster.config.beat_every);
             }
             tokio::select! {
                 biased;
-                () = sleep_until(self.beat_at) => {
-                    if self.link.is_cut() {
-                        break End::Over;
-                    }
-                    self.beat();
-                }
+                () = sleep_until(self.beat_at) => self.beat(),
+                () = self.link.stirred() => {}
                 word = inbox.recv() => {
                     let Some((n, up)) = word else { break End::Over };
                     if let Err(end) = self.hear(n, up).await {
@@ -101,14 +103,26 @@ impl Desk {
             End::Over => None,
             End::Refused(rejection) => Some(rejection),
         };
-        self.link.push(&Down::Gone { rejection });
+        let gone = Down::Gone { rejection };
+        self.link.push(&gone);
+        let is_cut = self.link.is_cut();
         self.link.cut();
         self.cluster.desk_ended(self.link.id());
+        let mut tries = GONE_TRIES;
+        // What cut it may have room again soon; the relay asks by itself, too.
+        while is_cut && self.link.say(&gone).is_err() && tries > 0 {
+            tries -= 1;
+            sleep(self.cluster.config.beat_every).await;
+        }
     }
 
     fn beat(&mut self) {
+        let sent = self.link.sent();
         self.link.beat();
-        self.beat_at = Instant::now() + self.pulse.beat(self.link.sent(), self.cluster.config.beat_every);
+        self.beat_at = Instant::now() + self.pulse.beat(sent, self.cluster.config.beat_every);
+        if self.pulse.is_calm() {
+            self.link.calm(sent);
+        }
     }
 
     async fn hear(&mut self, n: u64, up: Up) -> Result<(), End> {
@@ -174,15 +188,26 @@ impl Desk {
     }
 
     async fn op(&mut self, op: wire::Op) -> Result<(), End> {
-        let address = self.address().await?;
         let wire::Op { call, from, id, cmd, base, if_match, origin, users, reserved, reservation } = op;
+        let address = match (self.address().await, &from) {
+            (Err(end), Sender::Caller(_)) => {
+                // Of this one it is known that nothing was done.
+                let rejection = match &end {
+                    End::Over => moved(),
+                    End::Refused(rejection) => rejection.clone(),
+                };
+                self.refuse(call, &from, id, rejection);
+                return Err(end);
+            }
+            (address, _) => address?,
+        };
         let user = match &from {
             Sender::Session(session) => self.sessions.get(session).map(|guest| guest.user),
             Sender::Caller(card) => Some(card.user),
         };
         let Some(user) = user else {
             // The session was in a room that is gone, and is on its way back.
-            self.refuse(call, &from, id, Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number"));
+            self.refuse(call, &from, id, moved());
             return Ok(());
         };
         let admitted = address.parse(&cmd).and_then(|(command, needs)| {
@@ -251,6 +276,10 @@ impl Desk {
         });
         address.tell(RoomMsg::Read(Read { who, reply, permit })).map_err(|_| End::Over)
     }
+}
+
+fn moved() -> Rejection {
+    Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number")
 }
 
 fn missed() -> End {

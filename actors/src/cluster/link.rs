@@ -1,6 +1,6 @@
 //! The owner's end of a relay: what a room writes to when a session, or all of a node's, are elsewhere.
 
-use super::outgoing::Outgoing;
+use super::outgoing::{Full, Outgoing};
 use super::wire::{Down, Record, RelayId, Word, packed};
 use crate::frame::Frame;
 use crate::ports::{Detached, Sent, SessionSink};
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use tripsync_domain::protocol::Position;
 use tripsync_domain::{Epoch, NodeId, Role, RoomId, SessionId};
 
@@ -18,11 +19,14 @@ pub struct RelayLink {
     to: NodeId,
     out: Arc<Outgoing>,
     state: Mutex<LinkState>,
+    stirred: Notify,
 }
 
 struct LinkState {
     sent: u64,
     cut: bool,
+    /// The desk says how much was sent only rarely, until something is.
+    calm: bool,
 }
 
 impl fmt::Debug for RelayLink {
@@ -33,7 +37,7 @@ impl fmt::Debug for RelayLink {
 
 impl RelayLink {
     pub(crate) fn new(id: RelayId, to: NodeId, out: Arc<Outgoing>) -> Arc<Self> {
-        Arc::new(Self { id, to, out, state: Mutex::new(LinkState { sent: 0, cut: false }) })
+        Arc::new(Self { id, to, out, state: Mutex::new(LinkState { sent: 0, cut: false, calm: false }), stirred: Notify::new() })
     }
 
     pub(crate) const fn id(&self) -> RelayId {
@@ -63,9 +67,24 @@ impl RelayLink {
         state.sent += 1;
         metrics::counter!("tripsync_cluster_words_sent_total", "kind" => kind).increment(1);
         let word = Word::Down { relay: self.id, n: state.sent, down };
-        if self.out.send(self.to, word.encode()).is_err() {
-            state.cut = true;
+        state.cut = self.out.send(self.to, word.encode()).is_err();
+        if state.cut || std::mem::take(&mut state.calm) {
+            self.stirred.notify_one();
         }
+    }
+
+    /// Lets [`Self::stirred`] return at the next message, if so many were sent.
+    pub(crate) fn calm(&self, sent: u64) {
+        let mut state = self.state.lock();
+        state.calm = state.sent == sent;
+        if !state.calm {
+            self.stirred.notify_one();
+        }
+    }
+
+    /// Something was sent after a calm, or could not be.
+    pub(crate) async fn stirred(&self) {
+        self.stirred.notified().await;
     }
 
     /// The relay's node.
@@ -82,14 +101,15 @@ impl RelayLink {
     pub(crate) fn beat(&self) {
         let state = self.state.lock();
         if !state.cut {
-            self.say(&Down::Beat { sent: state.sent });
+            // The next one says the same.
+            let _ = self.say(&Down::Beat { sent: state.sent });
         }
     }
 
-    /// Says something without a number. If it is lost, the next one says the same.
-    pub(crate) fn say(&self, down: &Down) {
+    /// Says something without a number, also when the link is cut. If it is lost, the next one says the same.
+    pub(crate) fn say(&self, down: &Down) -> Result<(), Full> {
         let word = Word::Down { relay: self.id, n: 0, down: down.encode() };
-        let _ = self.out.send(self.to, word.encode());
+        self.out.send(self.to, word.encode())
     }
 
     /// The way to one joining of one session.
@@ -127,8 +147,15 @@ impl SessionSink for RemoteSink {
         }
     }
 
-    fn detached(&self, _: RoomId, why: Detached) {
-        self.link.push(&Down::detached(self.session, self.joining, why));
+    fn detached(&self, room: RoomId, why: Detached) {
+        match why {
+            Detached::Ended => self.ended(room, &[]),
+            Detached::Lost => self.link.push(&Down::Lost),
+        }
+    }
+
+    fn ended(&self, _: RoomId, last: &[Frame]) {
+        self.link.push(&Down::ended(self.session, self.joining, last));
     }
 
     fn remote(&self) -> Option<Remote<'_>> {

@@ -1,4 +1,4 @@
-//! What waits to be sent to other nodes: one queue and one task per node, so that what is said to one node at the same time travels in one
+//! What waits to be sent to other nodes: one queue and one task per node, and one for what is for all, so that what is said to one node at the same time travels in one
 //! message.
 
 use super::wire::Batch;
@@ -21,7 +21,8 @@ pub(crate) struct Outgoing {
     node: NodeId,
     bus: Arc<dyn Bus>,
     config: ClusterConfig,
-    queues: Mutex<HashMap<NodeId, Queue>>,
+    /// By node; that of `None` is for all of them.
+    queues: Mutex<HashMap<Option<NodeId>, Queue>>,
 }
 
 #[derive(Clone)]
@@ -41,10 +42,22 @@ impl Outgoing {
 
     /// Queues an encoded word for a node. Never waits.
     pub(crate) fn send(self: &Arc<Self>, to: NodeId, word: Bytes) -> Result<(), Full> {
+        self.queue(Some(to), word)
+    }
+
+    /// Queues an encoded word for every other node, best effort.
+    pub(crate) fn send_all(self: &Arc<Self>, word: Bytes) {
+        // Said by the metrics.
+        let _ = self.queue(None, word);
+    }
+
+    fn queue(self: &Arc<Self>, to: Option<NodeId>, word: Bytes) -> Result<(), Full> {
         let mut queues = self.queues.lock();
         let queue = queues.entry(to).or_insert_with(|| self.open(to));
-        let len = word.len();
-        if queue.waiting_bytes.load(Ordering::Relaxed) + len > self.config.queue_bytes_max || queue.sender.try_send(word).is_err() {
+        let (len, waiting) = (word.len(), queue.waiting_bytes.load(Ordering::Relaxed));
+        // A long one that finds the queue empty would never find it better.
+        let fits = waiting == 0 || waiting + len <= self.config.queue_bytes_max;
+        if !fits || queue.sender.try_send(word).is_err() {
             metrics::counter!("tripsync_cluster_messages_dropped_total", "reason" => "queue_full").increment(1);
             return Err(Full);
         }
@@ -52,26 +65,14 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends an encoded word to every other node, best effort.
-    pub(crate) fn send_all(self: &Arc<Self>, word: &[u8]) {
-        let mut batch = Batch::new(self.node);
-        batch.push(word);
-        let bus = Arc::clone(&self.bus);
-        tokio::spawn(async move {
-            if let Err(error) = bus.send_all(batch.finish()).await {
-                tracing::debug!(error = %crate::error_chain(&error), "the other nodes could not be told");
-            }
-        });
-    }
-
-    fn open(self: &Arc<Self>, to: NodeId) -> Queue {
+    fn open(self: &Arc<Self>, to: Option<NodeId>) -> Queue {
         let (sender, words) = mpsc::channel(self.config.queue_max);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         tokio::spawn(Arc::clone(self).run(to, words, Arc::clone(&waiting_bytes)));
         Queue { sender, waiting_bytes }
     }
 
-    async fn run(self: Arc<Self>, to: NodeId, mut words: mpsc::Receiver<Bytes>, waiting_bytes: Arc<AtomicUsize>) {
+    async fn run(self: Arc<Self>, to: Option<NodeId>, mut words: mpsc::Receiver<Bytes>, waiting_bytes: Arc<AtomicUsize>) {
         loop {
             let first = match timeout(UNUSED, words.recv()).await {
                 Ok(Some(first)) => first,
@@ -95,10 +96,33 @@ impl Outgoing {
             }
             metrics::counter!("tripsync_cluster_messages_sent_total").increment(1);
             metrics::counter!("tripsync_cluster_bytes_sent_total").increment(batch.len() as u64);
-            if let Err(error) = self.bus.send(to, batch.finish()).await {
+            let sent = match to {
+                Some(node) => self.bus.send(node, batch.finish()).await,
+                None => self.bus.send_all(batch.finish()).await,
+            };
+            if let Err(error) = sent {
                 metrics::counter!("tripsync_cluster_messages_dropped_total", "reason" => "bus").increment(1);
-                tracing::debug!(node = %to, error = %crate::error_chain(&error), "a message to another node was not sent");
+                tracing::debug!(node = ?to, error = %crate::error_chain(&error), "a message to another node was not sent");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::MemoryCluster;
+    use uuid::Uuid;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_word_finds_its_way_when_nothing_else_waits() {
+        let [here, there] = [1, 2].map(|n| NodeId(Uuid::from_u128(n)));
+        let hub = MemoryCluster::new(1);
+        let config = ClusterConfig { queue_bytes_max: 10, ..ClusterConfig::default() };
+        let (to, out) = (hub.node(there), Outgoing::new(here, Arc::new(hub.node(here)), config));
+        let long = Bytes::from_static(&[0xc0; 100]);
+        assert_eq!((out.send(there, long.clone()), out.send(there, long.clone())), (Ok(()), Err(Full)));
+        assert!(to.receive().await.is_some_and(|message| message.len() > 100));
+        assert_eq!(out.send(there, long), Ok(()));
     }
 }

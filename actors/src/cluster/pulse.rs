@@ -26,11 +26,16 @@ impl Pulse {
 
     /// Whether the count that is said next differs from the last one, so that it should be said soon.
     pub(super) const fn is_due(&self, sent: u64) -> bool {
-        self.counted != sent && self.said >= SAID
+        self.counted != sent && self.is_calm()
+    }
+
+    /// Whether the next time is long from now.
+    pub(super) const fn is_calm(&self) -> bool {
+        self.said >= SAID
     }
 
     const fn rest(&self, every: Duration) -> Duration {
-        if self.said < SAID { every } else { every.saturating_mul(RARELY) }
+        if !self.is_calm() { every } else { every.saturating_mul(RARELY) }
     }
 }
 

@@ -17,6 +17,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
@@ -54,6 +55,8 @@ pub(crate) struct Relay {
     /// Numbers of the last messages to and from the owner.
     sent: u64,
     heard: u64,
+    /// Bytes from the owner that wait in the mailbox.
+    backlog: Arc<AtomicUsize>,
     pulse: Pulse,
     /// When it says how much was sent next.
     beat_at: Option<Instant>,
@@ -83,7 +86,7 @@ impl Actor for RelayActor {
     async fn pre_start(&self, myself: ActorRef<RoomMsg>, start: RelayStart) -> Result<Box<Relay>, ActorProcessingErr> {
         let RelayStart { room, kind, owner, shared, cluster } = start;
         let id = RelayId(shared.new_id());
-        cluster.relay_started(id, owner, &myself);
+        let backlog = cluster.relay_started(id, owner, &myself);
         myself.send_after(cluster.config.relay_idle_after, || RoomMsg::Own(Own::Beat));
         metrics::gauge!("tripsync_relays").increment(1);
         let members = Members::new(room);
@@ -102,6 +105,7 @@ impl Actor for RelayActor {
             last_call: 0,
             sent: 0,
             heard: 0,
+            backlog,
             pulse: Pulse::default(),
             beat_at: None,
             used_at: Instant::now(),
@@ -158,7 +162,10 @@ impl Relay {
                     self.join(session, since);
                 }
             }
-            RoomMsg::Own(Own::Down { n, down }) => self.hear(n, &down),
+            RoomMsg::Own(Own::Down { n, down }) => {
+                self.backlog.fetch_sub(down.len(), Ordering::Relaxed);
+                self.hear(n, &down);
+            }
             RoomMsg::Own(Own::Beat) => self.beat(),
             RoomMsg::Own(Own::OwnerGone) => {
                 metrics::counter!("tripsync_relays_broken_total", "by" => "owner_gone").increment(1);
@@ -268,13 +275,14 @@ impl Relay {
                 }
             }
             // The others hear the same in a moment; what they say until then would find nobody.
-            Down::Detached { lost: true, .. } => self.end("the room is gone from its owner", None),
-            Down::Detached { session, joining, lost: false } => {
+            Down::Lost => self.end("the room is gone from its owner", None),
+            Down::Ended { session, joining, last } => {
                 if self.is_current(session, joining)
                     && let Some(link) = self.members.detach(session)
                 {
                     self.joinings.remove(&session);
-                    link.end();
+                    let last: Vec<_> = last.iter().map(Frame::new).collect();
+                    link.end(&last);
                     self.up(Up::Leave { session, dropped: false });
                 }
             }
@@ -360,8 +368,9 @@ impl Relay {
                 // Its session joins again and sends again.
                 Call::Session { .. } => {}
                 Call::Caller { reply, numbered, .. } => {
-                    let told = if numbered { moved() } else { unknown() };
-                    let _ = reply.send(Err(self.shared.spread(rejection.clone().unwrap_or(told))));
+                    // Without a number it must not be tried again: it may be stored, whatever became of the room.
+                    let told = if numbered { rejection.clone().unwrap_or_else(moved) } else { unknown() };
+                    let _ = reply.send(Err(self.shared.spread(told)));
                 }
                 Call::Read(read) => {
                     let _ = read.reply.send(Err(self.shared.spread(rejection.clone().unwrap_or_else(moved))));

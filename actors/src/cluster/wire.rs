@@ -4,7 +4,6 @@
 //! knows what is new, doubled or missing.
 
 use crate::frame::Frame;
-use crate::ports::Detached;
 use crate::room::{Outcome, Recent};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ use tripsync_domain::{
 use uuid::Uuid;
 
 /// The version of all this; a message of another one is passed over, so that nodes of two versions do without relays between them.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// One relay, for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,8 +109,10 @@ pub(crate) enum Down {
     Presence { least: Role, frame: Bytes },
     /// A session's role has changed.
     Role { session: SessionId, joining: u32, role: Role },
-    /// A session is not in the room any more.
-    Detached { session: SessionId, joining: u32, lost: bool },
+    /// A session is out of the room for good; these are the last frames from there.
+    Ended { session: SessionId, joining: u32, last: Vec<Bytes> },
+    /// The room is gone from its owner.
+    Lost,
     /// A session's command is answered.
     Settled { call: u64 },
     /// The answer to a caller's command.
@@ -208,7 +209,8 @@ impl Down {
             Self::Fan { .. } => "fan",
             Self::Presence { .. } => "presence",
             Self::Role { .. } => "role",
-            Self::Detached { .. } => "detached",
+            Self::Ended { .. } => "ended",
+            Self::Lost => "lost",
             Self::Settled { .. } => "settled",
             Self::Answer { .. } => "answer",
             Self::View { .. } => "view",
@@ -217,8 +219,8 @@ impl Down {
         }
     }
 
-    pub(crate) const fn detached(session: SessionId, joining: u32, why: Detached) -> Self {
-        Self::Detached { session, joining, lost: matches!(why, Detached::Lost) }
+    pub(crate) fn ended(session: SessionId, joining: u32, last: &[Frame]) -> Self {
+        Self::Ended { session, joining, last: last.iter().map(packed).collect() }
     }
 
     /// As a [`Word::Down`] carries it. One that cannot be encoded, which is a defect, is logged; the relay misses it and gives up.

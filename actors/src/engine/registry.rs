@@ -25,6 +25,9 @@ use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind, UserId};
 /// A failing room rests at most this long.
 const QUARANTINE_MAX: Duration = Duration::from_secs(300);
 
+/// Rooms whose kinds are remembered; beyond that all are forgotten.
+const KNOWN_MAX: usize = 16_384;
+
 type Spawned = BoxFuture<'static, Result<ActorRef<RoomMsg>, SpawnErr>>;
 
 /// A kind of room, as the registry starts it.
@@ -95,9 +98,20 @@ struct Rooms {
     draining: bool,
 }
 
+impl Rooms {
+    fn resting(&self, room: RoomId) -> Option<Rejection> {
+        let now = Instant::now();
+        let until = self.failures.get(&room).and_then(|failures| failures.until).filter(|until| *until > now)?;
+        let wait = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
+        Some(Rejection::new(ErrorCode::RoomUnavailable, "the room failed repeatedly and rests").retry_after_ms(wait))
+    }
+}
+
 /// See the module documentation. `slots` and `actors` change together, under one lock that is never held across an await.
 pub(crate) struct Registry {
     kinds: Kinds,
+    /// Tags of the kinds of rooms that were asked for lately.
+    known: Mutex<HashMap<RoomId, &'static str>>,
     rooms: Mutex<Rooms>,
     /// Told whenever an actor has ended.
     ended: Notify,
@@ -117,6 +131,7 @@ impl Registry {
     pub(crate) fn new(kinds: Kinds, config: &EngineConfig) -> Self {
         Self {
             kinds,
+            known: Mutex::default(),
             rooms: Mutex::default(),
             ended: Notify::new(),
             failures_max: config.failures_max,
@@ -172,7 +187,7 @@ impl Registry {
     fn look(&self, room: RoomId) -> Result<Look, Rejection> {
         let mut rooms = self.rooms.lock();
         if rooms.draining {
-            return Err(Rejection::new(ErrorCode::Restarting, "the server is restarting").retry_after_ms(1_000));
+            return Err(restarting());
         }
         match rooms.slots.get(&room) {
             // An actor can die between its start and its entry here; then nobody will ever take the entry out.
@@ -181,15 +196,19 @@ impl Registry {
             Some(Slot::Starting(outcome)) if !matches!(outcome.peek(), Some(Err(_))) => return Ok(Look::Wait(outcome.clone())),
             Some(Slot::Live { .. } | Slot::Starting(_)) | None => {}
         }
-        let now = Instant::now();
-        if let Some(until) = rooms.failures.get(&room).and_then(|failures| failures.until).filter(|until| *until > now) {
-            let wait = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
-            return Err(Rejection::new(ErrorCode::RoomUnavailable, "the room failed repeatedly and rests").retry_after_ms(wait));
+        if let Some(resting) = rooms.resting(room) {
+            return Err(resting);
         }
         let (sender, receiver) = oneshot::channel();
         let outcome = receiver.shared();
         rooms.slots.insert(room, Slot::Starting(outcome.clone()));
         Ok(Look::Start(sender, outcome))
+    }
+
+    /// Why a room that is not in memory would not be started now.
+    pub(crate) fn refusal(&self, room: RoomId) -> Option<Rejection> {
+        let rooms = self.rooms.lock();
+        if rooms.draining { Some(restarting()) } else { rooms.resting(room) }
     }
 
     /// Notes how a start went. A room that was started while the engine began to drain is told so.
@@ -248,8 +267,15 @@ impl Registry {
 
     /// A room's actor has failed.
     pub(crate) fn failed(&self, actor: ActorId, error: &(dyn std::error::Error + Send + Sync)) {
-        let room = self.rooms.lock().actors.get(&actor).copied();
-        if let Some(room) = room {
+        let (room, is_relay) = {
+            let rooms = self.rooms.lock();
+            let room = rooms.actors.get(&actor).copied();
+            (room, room.and_then(|room| rooms.slots.get(&room)).is_some_and(Slot::is_relay))
+        };
+        if is_relay {
+            metrics::gauge!("tripsync_relays").decrement(1);
+            tracing::error!(room.id = room.map(tracing::field::display), error = %error, "a relay failed; its sessions look for the room again");
+        } else if let Some(room) = room {
             metrics::gauge!("tripsync_rooms").decrement(1);
             tracing::error!(room.id = %room, error = %error, "a room failed; it starts again from the journal");
             self.count_failure(room);
@@ -347,6 +373,10 @@ async fn instead_of_relay(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, 
     }
 }
 
+fn restarting() -> Rejection {
+    Rejection::new(ErrorCode::Restarting, "the server is restarting").retry_after_ms(1_000)
+}
+
 fn moved() -> Rejection {
     Rejection::new(ErrorCode::Moved, "another node owns the room").retry_after_ms(50)
 }
@@ -372,14 +402,7 @@ async fn get(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId,
 type Entry = (RoomRef, ActorRef<RoomMsg>);
 
 async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, at: Where) -> Result<Entry, Rejection> {
-    let tag = shared.journal.kind(room).await.map_err(|error| unavailable(&error))?;
-    let Some(tag) = tag else {
-        return Err(Rejection::not_found("there is no such room"));
-    };
-    let Some(kind) = shared.registry.kinds.0.get(tag.as_str()) else {
-        tracing::error!(room.id = %room, kind = tag, "a room is of a kind that this server does not know");
-        return Err(Rejection::new(ErrorCode::RoomUnavailable, "this server does not know the room's kind"));
-    };
+    let kind = kind_of(shared, room).await?;
     // A lease that began after this does not cover the claim.
     let asked = Instant::now();
     let Some(cluster) = &shared.cluster else { return start_here(shared, supervisor, room, kind, asked).await };
@@ -402,6 +425,29 @@ async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, at: Wh
             Ok((RoomRef::new(room, actor.clone(), kind.info, permits).relayed(), actor))
         }
     }
+}
+
+/// The room's kind, which never changes: for rooms that were here lately the journal is not asked.
+async fn kind_of(shared: &Arc<Shared>, room: RoomId) -> Result<&Kind, Rejection> {
+    let kinds = &shared.registry.kinds.0;
+    let known = shared.registry.known.lock().get(&room).and_then(|tag| kinds.get(tag));
+    if let Some(kind) = known {
+        return Ok(kind);
+    }
+    let tag = shared.journal.kind(room).await.map_err(|error| unavailable(&error))?;
+    let Some(tag) = tag else {
+        return Err(Rejection::not_found("there is no such room"));
+    };
+    let Some((tag, kind)) = kinds.get_key_value(tag.as_str()) else {
+        tracing::error!(room.id = %room, kind = tag, "a room is of a kind that this server does not know");
+        return Err(Rejection::new(ErrorCode::RoomUnavailable, "this server does not know the room's kind"));
+    };
+    let mut known = shared.registry.known.lock();
+    if known.len() >= KNOWN_MAX {
+        known.clear();
+    }
+    known.insert(room, *tag);
+    Ok(kind)
 }
 
 async fn start_here(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, kind: &Kind, asked: Instant) -> Result<Entry, Rejection> {

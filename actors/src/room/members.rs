@@ -171,8 +171,7 @@ impl Members {
         let left = frame_of(&ServerFrame::Left { room: self.room, code, message: message.into(), retry_after_ms: None });
         let expel = |session| {
             let Member { info, link, .. } = self.take(session)?;
-            link.sink.send_always(std::slice::from_ref(&left));
-            link.end();
+            link.end(std::slice::from_ref(&left));
             Some(info)
         };
         sessions.into_iter().filter_map(expel).collect()
@@ -190,8 +189,7 @@ impl Members {
                 } else {
                     ServerFrame::Error { rejection, about: Some(About { room, n: None }) }
                 };
-                link.sink.send_always(&[frame_of(&frame)]);
-                link.end();
+                link.end(&[frame_of(&frame)]);
             }
         }
     }

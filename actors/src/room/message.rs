@@ -2,6 +2,7 @@
 
 use crate::cluster::Receipt;
 use crate::engine::{Ready, Turn};
+use crate::frame::Frame;
 use crate::lane::Committed;
 use crate::ports::{Detached, SessionSink, StoredCommand};
 use crate::room::clients::ClientKey;
@@ -186,10 +187,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// The session is out for good, and was told why.
-    pub(crate) fn end(mut self) {
+    /// The session is out for good; the last frames tell it why.
+    pub(crate) fn end(mut self, last: &[Frame]) {
         self.told = true;
-        self.sink.detached(self.room, Detached::Ended);
+        self.sink.ended(self.room, last);
     }
 
     /// Others may be on their way: the session is in, or waits for what is not its turn to bring.

@@ -1,6 +1,6 @@
 //! Commands: recognised, judged, answered.
 
-use super::{Phase, Room};
+use super::{Phase, Room, moved};
 use crate::engine::{Ready, Reserved};
 use crate::frame::{Frame, frame_of};
 use crate::lane::Committed;
@@ -48,7 +48,8 @@ impl<K: RoomKind> Room<K> {
             return;
         };
         if self.draining {
-            let rejection = Rejection::new(ErrorCode::Restarting, "the server is restarting; send it again under the same number");
+            let restarting = || Rejection::new(ErrorCode::Restarting, "the server is restarting; send it again under the same number");
+            let rejection = if self.heir.is_some() { self.shared.spread(moved()) } else { restarting() };
             self.answer(Asker::of(op, Some(author.user)).0, Err(rejection));
             return;
         }

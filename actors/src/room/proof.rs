@@ -15,16 +15,18 @@ use crate::room::gate::{Asker, Output};
 use crate::room::message::{From, Own, Proof, RoomMsg};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tripsync_domain::{Epoch, RoomKind, SessionId};
 
 /// After the journal could not answer, when somebody waits for it.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// The journal's word is given up after this long, and asked for again.
+const JOURNAL_TAKES: Duration = Duration::from_secs(5);
 /// While the lease store is away: how long those who only watch may look at a room that is another node's by now.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
 /// What waits for a proof. Bounded: by the room's permits, and by the sessions, of each of which one joining, one word of having drained and
-/// the newest presence wait.
+/// the newest presence wait; and one word of a deadline.
 pub(super) struct Doubt {
     /// When the room was last proved to be ours; counts while the lease covers it.
     proved: Instant,
@@ -67,8 +69,12 @@ impl Doubt {
         self.is_settled() && !self.under_way
     }
 
-    /// The newest presence of a session takes the place of one that waits.
+    /// The newest presence of a session takes the place of one that waits; of what time brings one word is enough.
     fn wait(&mut self, message: RoomMsg) {
+        let is_wake = |message: &RoomMsg| matches!(message, RoomMsg::Own(Own::Wake));
+        if is_wake(&message) && self.waiting.iter().any(is_wake) {
+            return;
+        }
         if let RoomMsg::Presence { session, state } = message {
             let earlier = self.waiting.iter_mut().find_map(|waiting| {
                 if let RoomMsg::Presence { session: of, state } = waiting
@@ -100,7 +106,9 @@ impl<K: RoomKind> Room<K> {
             self.doubt.entered = Some(self.log.epoch);
         }
         let sure = self.phase == Phase::Reloading || (self.doubt.is_settled() && covered);
-        if sure || !(answers || in_order) {
+        // What time brings is decided, not answered: the epoch that the append names is enough, if the room was entered under it.
+        let decides = matches!(message, RoomMsg::Own(Own::Wake)) && self.doubt.entered != Some(self.log.epoch) && self.is_due();
+        if sure || !(answers || in_order || decides) {
             return Some(message);
         }
         if let RoomMsg::Join(join) = &mut message {
@@ -133,7 +141,9 @@ impl<K: RoomKind> Room<K> {
             let at = Instant::now();
             // Entered first: once that is done nobody else can claim it, and then the journal's word lasts.
             let ours = cluster.claim(room).await.ok().map(|claimed| claimed == Claimed::Ours);
-            let epoch = shared.journal.epoch(room).await.ok().flatten();
+            // Others need the turn.
+            let epoch = timeout(JOURNAL_TAKES, shared.journal.epoch(room)).await;
+            let epoch = epoch.ok().and_then(Result::ok).flatten();
             let _ = myself.cast(RoomMsg::Own(Own::Proved(Proof { at, under, ours, epoch })));
         });
     }
@@ -217,6 +227,7 @@ impl<K: RoomKind> Room<K> {
             RoomMsg::Read(read) => self.read(read),
             RoomMsg::Presence { session, state } => self.presence(session, state),
             RoomMsg::Drained { session } => self.drained(session),
+            RoomMsg::Own(Own::Wake) => self.wake(),
             RoomMsg::Leave { .. } | RoomMsg::Own(_) => {}
         }
     }

@@ -51,8 +51,7 @@ impl<K: RoomKind> Room<K> {
                 Output::Joined { session, ticket, since, state } => self.start_session((session, ticket), at, since, state),
                 Output::Denied(link) => {
                     let about = Some(About { room: self.id, n: None });
-                    link.sink.send_always(&[frame_of(&ServerFrame::Error { rejection: no_such_room(), about })]);
-                    link.end();
+                    link.end(&[frame_of(&ServerFrame::Error { rejection: no_such_room(), about })]);
                 }
                 Output::View { read, view } => {
                     // The reader may have given up; then nobody needs the answer.

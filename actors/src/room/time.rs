@@ -42,6 +42,11 @@ impl<K: RoomKind> Room<K> {
         self.expire();
     }
 
+    /// Whether something is due by now.
+    pub(super) fn is_due(&self) -> bool {
+        self.log.deadline().is_some_and(|due| due <= self.log.time(self.shared.clock.now()))
+    }
+
     /// Sets a timer for the deadline, when the state has changed since the last one was set. A timer that was overtaken finds nothing due.
     /// Timers follow the runtime's clock; when the wall clock jumps, the engine's look-out ([`crate::engine`]) wakes the room.
     pub(super) fn schedule_wake(&mut self) {

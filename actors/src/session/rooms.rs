@@ -20,8 +20,8 @@ use tripsync_domain::{CommandNumber, ErrorCode, Rejection, RoomId, Seq, UserId};
 const RETURN_ATTEMPTS: u32 = 6;
 /// How often in a row a room may be lost soon after it was entered, before the session gives up; the waits in between sum up to 13 s at least.
 const LOSSES_MAX: u32 = 8;
-/// A room that stayed for this long is forgiven earlier losses: it moved, or its owner died, which is no reason to wait. One that fails
-/// again and again is sent to rest by its registry.
+/// A room that let the session in and stayed for this long is forgiven earlier losses: it moved, or its owner died, which is no reason to wait.
+/// One that fails again and again is sent to rest by its registry; one that is never heard of is not forgiven.
 const CALM: Duration = Duration::from_millis(500);
 
 /// When somebody who waited too long for a turn may come again, at the earliest.
@@ -216,7 +216,8 @@ impl Session {
     fn come_back(&mut self, index: usize) {
         let now = Instant::now();
         let place = &mut self.places[index];
-        if place.entered_at.take().is_none_or(|at| now - at >= CALM) {
+        let was_in = place.cursor.get().is_some();
+        if place.entered_at.take().is_some_and(|at| was_in && now - at >= CALM) {
             place.losses = 0;
         }
         if place.losses == LOSSES_MAX {

@@ -339,26 +339,6 @@ impl Shard {
         }
     }
 
-    /// Sends a refused command again later.
-    fn later(self: &Rc<Self>, slot: u32, n: u64, after_ms: u64) {
-        let shard = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(after_ms)).await;
-            let mut member = shard.members[slot as usize].borrow_mut();
-            if member.place != Place::In {
-                return;
-            }
-            let waiting = member.waiting.iter_mut().find(|waiting| waiting.n == n && waiting.outcome == Outcome::None);
-            let message = waiting.map(|waiting| {
-                waiting.sendings += 1;
-                waiting.message.clone()
-            });
-            if let Some(message) = message {
-                member.send(message);
-            }
-        });
-    }
-
     pub(super) fn left(&self, member: &mut Member, code: &str) -> Then {
         self.checked(Fault::Membership, 1);
         if member.client.doomed {

@@ -179,6 +179,26 @@ impl Shard {
         }
     }
 
+    /// Sends a refused command again later.
+    pub(crate) fn later(self: &Rc<Self>, slot: u32, n: u64, after_ms: u64) {
+        let shard = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            sleep(Duration::from_millis(after_ms)).await;
+            let mut member = shard.members[slot as usize].borrow_mut();
+            if member.place != Place::In {
+                return;
+            }
+            let waiting = member.waiting.iter_mut().find(|waiting| waiting.n == n && waiting.outcome == Outcome::None);
+            let message = waiting.map(|waiting| {
+                waiting.sendings += 1;
+                waiting.message.clone()
+            });
+            if let Some(message) = message {
+                member.send(message);
+            }
+        });
+    }
+
     /// Does what is due.
     pub(crate) fn due(self: &Rc<Self>, due: Due) {
         match due.what {

@@ -74,5 +74,5 @@ fn nodes_find_the_services_that_it_starts_with_the_passwords_that_it_sets() {
     let grace = COMPOSE.lines().find_map(|line| line.trim().strip_prefix("stop_grace_period: ")).unwrap();
     let grace: u64 = grace.strip_suffix('s').unwrap().parse().unwrap();
     let http = Sources { file: None, environment, flags: Vec::new() }.load().unwrap().config.http;
-    assert!(grace > http.shutdown_max().as_secs(), "killed before it has handed over");
+    assert!(grace > (http.drain_delay + http.drain_timeout).as_secs(), "killed before it has handed over");
 }

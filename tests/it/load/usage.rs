@@ -1,9 +1,6 @@
 //! The other exit codes.
 
 use super::load;
-use crate::harness::sibling;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
@@ -70,38 +67,4 @@ async fn a_scenario_that_is_shown_can_be_run_as_a_file() {
     let text = text.replace("at_most = 5000", "at_most = 60000") + "\n[limits]\nlag_p99_ms = 10000\n";
     let (code, said) = run(text).await;
     assert_eq!(code, Some(0), "{said}");
-}
-
-/// Whoever stops the tool stops its server, too, and leaves nothing behind.
-#[tokio::test]
-async fn a_tool_that_is_told_to_stop_takes_its_server_along() {
-    let ended = spawn_blocking(|| {
-        let folder = TempDir::new().unwrap();
-        let mut tool = Command::new(sibling("tripsync-load", "loadtest"))
-            .args(["fan-out", "--rooms", "1", "--members", "2", "--seconds", "600", "--program", env!("CARGO_BIN_EXE_tripsync")])
-            .env("TMPDIR", folder.path())
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let said = BufReader::new(tool.stderr.take().unwrap());
-        // It has a server from here on.
-        let mut lines = said.lines().map(Result::unwrap);
-        assert!(lines.any(|line| line.starts_with("connecting")));
-        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", tool.id())).unwrap();
-        let of_others: Vec<_> = std::fs::read_dir(format!("/proc/{}/task", tool.id()))
-            .unwrap()
-            .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap())
-            .collect();
-        let server =
-            of_others.into_iter().chain([children]).flat_map(|pids| pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        let server = server.last().expect("the tool has a server");
-        assert!(Command::new("kill").args(["-TERM", &tool.id().to_string()]).status().unwrap().success());
-        // Its end of the pipe closes with it.
-        lines.for_each(drop);
-        let code = tool.wait().unwrap().code();
-        let left = std::fs::read_dir(folder.path()).unwrap().count();
-        (code, std::path::Path::new("/proc").join(server).exists(), left)
-    });
-    assert_eq!(ended.await.unwrap(), (Some(2), false, 0));
 }

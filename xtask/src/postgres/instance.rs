@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::account::{Account, private_dir};
 use crate::ports::random_u64;
@@ -68,6 +68,17 @@ impl Instance {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// Makes an empty database.
+    ///
+    /// # Errors
+    /// There is one of that name, or the instance does not run.
+    pub fn create(&self, database: &str) -> anyhow::Result<()> {
+        let statement = format!("CREATE DATABASE \"{database}\"");
+        let output = self.command("psql").args(["-Xqc", &statement, &self.url("postgres")]).output().context("cannot start psql")?;
+        ensure!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// Where its programs (`psql`, `pg_dump` …) are.

@@ -7,6 +7,7 @@ use crate::engine::CallOptions;
 use crate::ports::Detached;
 use crate::testing::{Away, BusFaults, Fault, MemoryJournal};
 use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tripsync_domain::{ClientId, CommandNumber, ErrorCode, NodeId, RoomId, Seq};
 use uuid::Uuid;
@@ -194,6 +195,54 @@ async fn a_message_that_is_lost_is_noticed_and_the_room_looked_for_again() {
     there.join(&ben, Some((1, 2))).await;
     quiet().await;
     assert_eq!(ben.gist(), ["resumed 3 [3!]"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_to_a_warm_room_on_another_node_asks_the_database_nothing() {
+    let Two { hub, here, there, ben, .. } = two().await;
+    let asked =
+        || [&here, &there].map(|node| [&node.shim.kinds, &node.shim.opened, &node.shim.reads].map(|count| count.load(Ordering::Relaxed)));
+    let before = asked();
+    // Its node hears nothing of the owner for a while.
+    hub.cluster.set_bus_faults(BusFaults { lost: 1_000, ..BusFaults::default() });
+    pass(Duration::from_secs(2)).await;
+    hub.cluster.set_bus_faults(BusFaults::default());
+    assert_eq!(ben.detached(), Some(Detached::Lost));
+    let ben = ben.reconnected(&there);
+    there.join(&ben, Some((1, 2))).await;
+    quiet().await;
+    assert_eq!((ben.gist(), asked()), (vec!["resumed 2 []".to_owned()], before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_message_after_a_silence_is_missed_as_soon() {
+    let Two { hub, here, ann, ben, .. } = two().await;
+    // Just after the owner has said how much it had sent, which it does every 5 s by then.
+    pass(Duration::from_secs(21)).await;
+    hub.cluster.set_bus_faults(BusFaults { lost: 1_000, ..BusFaults::default() });
+    here.op(&ann, 1, &note("3")).await;
+    quiet().await;
+    hub.cluster.set_bus_faults(BusFaults::default());
+    pass(Duration::from_millis(600)).await;
+    assert_eq!(ben.detached(), Some(Detached::Lost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_waits_until_an_owner_that_took_its_room_over_without_the_place_of_leases_is_entered() {
+    let Two { hub, here, .. } = two().await;
+    here.call(&json!({"type": "set_alarm", "after_s": 5})).await.unwrap();
+    hub.cluster.set_leases_away(None, Some(Away::Fails));
+    lease_ends().await;
+    // Its outcome is unknown, so the room is read again, under an epoch that may be above another owner's.
+    here.memory.plan_faults([Some(Fault::Lost)]);
+    assert_eq!(here.call(&note("4")).await.unwrap_err().code, ErrorCode::Retry);
+    quiet().await;
+    assert_eq!((here.epoch(), here.last()), (2, 3));
+    pass(Duration::from_secs(10)).await;
+    assert_eq!(here.last(), 3, "the alarm is due");
+    hub.cluster.set_leases_away(None, None);
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(here.last(), 4, "it has rung");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,8 @@ use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Times
 
 pub(super) struct Shim {
     inner: MemoryJournal,
+    /// How often a room's kind was asked for.
+    pub(super) kinds: AtomicUsize,
     /// How often a room was opened.
     pub(super) opened: AtomicUsize,
     /// How often records were read, and up to which seq they cannot be.
@@ -36,6 +38,7 @@ impl Shim {
     pub(super) fn new(inner: MemoryJournal) -> Self {
         Self {
             inner,
+            kinds: AtomicUsize::new(0),
             opened: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
             unreadable: Mutex::default(),
@@ -60,6 +63,7 @@ impl Journal for Shim {
     }
 
     async fn kind(&self, room: RoomId) -> Result<Option<String>, JournalError> {
+        self.kinds.fetch_add(1, Ordering::Relaxed);
         self.inner.kind(room).await
     }
 

@@ -1,6 +1,7 @@
 use super::fake::{Stage, Told, room};
 use crate::ports::Detached;
 use serde_json::json;
+use std::time::Duration;
 use tripsync_domain::protocol::Position;
 use tripsync_domain::{CommandNumber, Epoch, ErrorCode, Seq};
 
@@ -53,6 +54,28 @@ async fn a_room_that_does_not_come_back_is_left_with_a_hint() {
     let said = stage.heard();
     assert_eq!((&said[0]["t"], &said[0]["code"]), (&json!("left"), &json!("room_unavailable")));
     assert_eq!((&said[1]["t"], &said[1]["n"]), (&json!("rejected"), &json!(1)));
+    assert_eq!(stage.session.rooms_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_is_never_heard_of_is_given_up() {
+    let mut stage = Stage::new();
+    let mut trip = stage.joined(room(1)).await;
+    stage.op(room(1), CommandNumber(1), &json!({"users": 1}));
+    for _ in 0..8 {
+        // As long as a relay waits for an owner that is silent.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        trip.seat().detached(room(1), Detached::Lost);
+        stage.session.sweep();
+        stage.work().await.unwrap();
+        assert_eq!(trip.next().await, Told::Join(None));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    trip.seat().detached(room(1), Detached::Lost);
+    stage.session.sweep();
+    let said = stage.heard();
+    assert_eq!((&said[0]["t"], &said[0]["code"]), (&json!("left"), &json!("retry")));
+    assert_eq!((&said[1]["t"], &said[1]["n"]), (&json!("rejected"), &json!(1)), "{said:?}");
     assert_eq!(stage.session.rooms_count(), 0);
 }
 
