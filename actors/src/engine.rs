@@ -6,17 +6,19 @@ mod lookout;
 mod registry;
 mod reserved;
 mod room_ref;
+mod start;
 mod supervisor;
 
 pub(crate) use admission::Admission;
 pub use admission::Turn;
 pub use calls::CallOptions;
 pub(crate) use calls::unavailable;
-pub(crate) use registry::{Registry, Where};
+pub(crate) use registry::Registry;
 pub use reserved::Reserved;
 #[cfg(test)]
 pub(crate) use room_ref::KindInfo;
 pub use room_ref::{Gone, Needs, ParsedFor, Ready, RoomRef};
+pub(crate) use start::Where;
 
 use crate::cluster::{Cluster, ClusterPorts, Everywhere, Standing};
 use crate::config::EngineConfig;
@@ -208,7 +210,7 @@ impl Engine {
 
     /// A room that this node owns, claimed and started if need be.
     pub(crate) async fn room_here(&self, room: RoomId) -> Result<RoomRef, Rejection> {
-        registry::room(&self.shared, &self.supervisor, room, Where::Here).await
+        start::room(&self.shared, &self.supervisor, room, Where::Here).await
     }
 
     /// User accounts.
@@ -247,7 +249,7 @@ impl Engine {
     /// `not_found`; `retry` while the journal is away; `room_unavailable` while a failing room rests; `restarting` while the
     /// engine drains.
     pub async fn room(&self, room: RoomId) -> Result<RoomRef, Rejection> {
-        registry::room(&self.shared, &self.supervisor, room, Where::Anywhere).await
+        start::room(&self.shared, &self.supervisor, room, Where::Anywhere).await
     }
 
     /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot and ends. Answers whether all

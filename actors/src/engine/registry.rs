@@ -1,23 +1,17 @@
-//! One actor per room: get or start, without races; and rest for rooms that keep failing.
+//! One actor per room: what is in memory, what is being started, and what rests because it keeps failing.
 
 use super::room_ref::{KindInfo, kind_info};
-use super::supervisor::Nothing;
-use super::{Shared, unavailable};
-use crate::cluster::Claimed;
-use crate::cluster::relay::{RelayActor, RelayStart};
 use crate::config::EngineConfig;
 use crate::engine::RoomRef;
-use crate::ports::JournalError;
 use crate::room::message::Own;
-use crate::room::{RoomActor, RoomMsg, Start, StartError};
+use crate::room::{RoomActor, RoomMsg, Start};
 use futures_util::future::{BoxFuture, FutureExt, Shared as SharedFuture};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorCell, ActorId, ActorRef, ActorStatus, SpawnErr};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tripsync_domain::command::to_wire;
 use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind, UserId};
@@ -28,12 +22,12 @@ const QUARANTINE_MAX: Duration = Duration::from_secs(300);
 /// Rooms whose kinds are remembered; beyond that all are forgotten.
 const KNOWN_MAX: usize = 16_384;
 
-type Spawned = BoxFuture<'static, Result<ActorRef<RoomMsg>, SpawnErr>>;
+pub(super) type Spawned = BoxFuture<'static, Result<ActorRef<RoomMsg>, SpawnErr>>;
 
 /// A kind of room, as the registry starts it.
-struct Kind {
-    info: &'static KindInfo,
-    spawn: fn(Start, ActorCell) -> Spawned,
+pub(super) struct Kind {
+    pub(super) info: &'static KindInfo,
+    pub(super) spawn: fn(Start, ActorCell) -> Spawned,
     own_room: fn(UserId) -> Option<(RoomId, Value)>,
 }
 
@@ -64,7 +58,7 @@ fn spawn<K: RoomKind>(start: Start, supervisor: ActorCell) -> Spawned {
 }
 
 /// The outcome of a start, for everybody who asked meanwhile.
-type Started = SharedFuture<oneshot::Receiver<Result<RoomRef, Rejection>>>;
+pub(super) type Started = SharedFuture<oneshot::Receiver<Result<RoomRef, Rejection>>>;
 
 enum Slot {
     /// Somebody starts it; everybody else waits for the outcome.
@@ -121,7 +115,7 @@ pub(crate) struct Registry {
 }
 
 /// What a look at the registry says.
-enum Look {
+pub(super) enum Look {
     Found(RoomRef),
     Wait(Started),
     Start(oneshot::Sender<Result<RoomRef, Rejection>>, Started),
@@ -184,7 +178,7 @@ impl Registry {
         self.rooms.lock().draining
     }
 
-    fn look(&self, room: RoomId) -> Result<Look, Rejection> {
+    pub(super) fn look(&self, room: RoomId) -> Result<Look, Rejection> {
         let mut rooms = self.rooms.lock();
         if rooms.draining {
             return Err(restarting());
@@ -205,6 +199,25 @@ impl Registry {
         Ok(Look::Start(sender, outcome))
     }
 
+    /// A kind by its tag.
+    pub(super) fn kind(&self, tag: &str) -> Option<&Kind> {
+        self.kinds.0.get(tag)
+    }
+
+    /// The kind of a room that was asked for lately.
+    pub(super) fn known(&self, room: RoomId) -> Option<&Kind> {
+        self.known.lock().get(&room).and_then(|tag| self.kind(tag))
+    }
+
+    /// Remembers the kind of a room, which never changes.
+    pub(super) fn learn(&self, room: RoomId, kind: &Kind) {
+        let mut known = self.known.lock();
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(room, kind.info.tag);
+    }
+
     /// Why a room that is not in memory would not be started now.
     pub(crate) fn refusal(&self, room: RoomId) -> Option<Rejection> {
         let rooms = self.rooms.lock();
@@ -212,7 +225,7 @@ impl Registry {
     }
 
     /// Notes how a start went. A room that was started while the engine began to drain is told so.
-    fn started(&self, room: RoomId, outcome: Result<(RoomRef, ActorRef<RoomMsg>), Rejection>) -> Result<RoomRef, Rejection> {
+    pub(super) fn started(&self, room: RoomId, outcome: Result<(RoomRef, ActorRef<RoomMsg>), Rejection>) -> Result<RoomRef, Rejection> {
         let mut rooms = self.rooms.lock();
         match outcome {
             Ok((address, actor)) => {
@@ -247,7 +260,7 @@ impl Registry {
     }
 
     /// This node owns a room itself that it has a relay for: the relay ends, and whoever asks from now on starts the room.
-    fn supersede(&self, room: RoomId) {
+    pub(super) fn supersede(&self, room: RoomId) {
         let mut rooms = self.rooms.lock();
         if let Some(Slot::Live { actor, .. }) = rooms.slots.get(&room).filter(|slot| slot.is_relay()) {
             // Its sessions come back.
@@ -284,7 +297,7 @@ impl Registry {
     }
 
     /// Counts a failure; one too many within the window sends the room to rest, longer each time.
-    fn count_failure(&self, room: RoomId) {
+    pub(super) fn count_failure(&self, room: RoomId) {
         metrics::counter!("tripsync_room_failures_total").increment(1);
         let now = Instant::now();
         let mut rooms = self.rooms.lock();
@@ -337,139 +350,6 @@ impl Registry {
     }
 }
 
-/// Where a room may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Where {
-    /// On any node: a relay will do.
-    Anywhere,
-    /// On this node, unless another one owns it, which is refused as `moved`.
-    Here,
-}
-
-/// See [`super::Engine::room`].
-pub(crate) async fn room(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId, at: Where) -> Result<RoomRef, Rejection> {
-    let found = get(shared, supervisor, room, at).await;
-    match found {
-        Ok(address) if at == Where::Here && address.is_relay() => instead_of_relay(shared, supervisor, room).await,
-        // Somebody who wanted it here was first, and it is elsewhere.
-        Err(refused) if at == Where::Anywhere && refused.code == ErrorCode::Moved => get(shared, supervisor, room, at).await,
-        found => found,
-    }
-    // All who waited for the room hear the same at the same moment.
-    .map_err(|refused| shared.spread(refused))
-}
-
-/// A room that is asked for where it only has a relay. If it was passed on to this node, the relay leads to an owner that is none any more, and may
-/// not have been told: one that nobody uses is not.
-async fn instead_of_relay(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId) -> Result<RoomRef, Rejection> {
-    let Some(cluster) = &shared.cluster else { return Err(moved()) };
-    match cluster.claim(room).await? {
-        Claimed::Of(_) => Err(moved()),
-        Claimed::Ours => {
-            shared.registry.supersede(room);
-            let found = get(shared, supervisor, room, Where::Here).await;
-            found.and_then(|address| if address.is_relay() { Err(moved()) } else { Ok(address) })
-        }
-    }
-}
-
 fn restarting() -> Rejection {
     Rejection::new(ErrorCode::Restarting, "the server is restarting").retry_after_ms(1_000)
-}
-
-fn moved() -> Rejection {
-    Rejection::new(ErrorCode::Moved, "another node owns the room").retry_after_ms(50)
-}
-
-async fn get(shared: &Arc<Shared>, supervisor: &ActorRef<Nothing>, room: RoomId, at: Where) -> Result<RoomRef, Rejection> {
-    let outcome = match shared.registry.look(room)? {
-        Look::Found(address) => return Ok(address),
-        Look::Wait(outcome) => outcome,
-        Look::Start(sender, outcome) => {
-            // A task of its own: whoever asked may stop waiting, others wait too.
-            let (shared, supervisor) = (Arc::clone(shared), supervisor.get_cell());
-            tokio::spawn(async move {
-                let started = start(&shared, supervisor, room, at).await;
-                // All who asked may have stopped waiting.
-                let _ = sender.send(shared.registry.started(room, started));
-            });
-            outcome
-        }
-    };
-    outcome.await.unwrap_or_else(|_| Err(Rejection::new(ErrorCode::Retry, "the room could not be started").retry_after_ms(250)))
-}
-
-type Entry = (RoomRef, ActorRef<RoomMsg>);
-
-async fn start(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, at: Where) -> Result<Entry, Rejection> {
-    let kind = kind_of(shared, room).await?;
-    // A lease that began after this does not cover the claim.
-    let asked = Instant::now();
-    let Some(cluster) = &shared.cluster else { return start_here(shared, supervisor, room, kind, asked).await };
-    match cluster.claim(room).await? {
-        Claimed::Ours => {
-            let started = start_here(shared, supervisor, room, kind, asked).await;
-            if started.is_err() {
-                cluster.release(room).await;
-            }
-            started
-        }
-        Claimed::Of(_) if at == Where::Here => Err(moved()),
-        Claimed::Of(owner) => {
-            let start = RelayStart { room, kind: kind.info.tag, owner, shared: Arc::clone(shared), cluster: Arc::clone(cluster) };
-            let (actor, _) = Actor::spawn_linked(None, RelayActor, start, supervisor).await.map_err(|error| {
-                tracing::error!(room.id = %room, %error, "a relay could not be started");
-                Rejection::new(ErrorCode::Internal, "the room could not be reached")
-            })?;
-            let permits = Arc::new(Semaphore::new(shared.config.room_commands_max));
-            Ok((RoomRef::new(room, actor.clone(), kind.info, permits).relayed(), actor))
-        }
-    }
-}
-
-/// The room's kind, which never changes: for rooms that were here lately the journal is not asked.
-async fn kind_of(shared: &Arc<Shared>, room: RoomId) -> Result<&Kind, Rejection> {
-    let kinds = &shared.registry.kinds.0;
-    let known = shared.registry.known.lock().get(&room).and_then(|tag| kinds.get(tag));
-    if let Some(kind) = known {
-        return Ok(kind);
-    }
-    let tag = shared.journal.kind(room).await.map_err(|error| unavailable(&error))?;
-    let Some(tag) = tag else {
-        return Err(Rejection::not_found("there is no such room"));
-    };
-    let Some((tag, kind)) = kinds.get_key_value(tag.as_str()) else {
-        tracing::error!(room.id = %room, kind = tag, "a room is of a kind that this server does not know");
-        return Err(Rejection::new(ErrorCode::RoomUnavailable, "this server does not know the room's kind"));
-    };
-    let mut known = shared.registry.known.lock();
-    if known.len() >= KNOWN_MAX {
-        known.clear();
-    }
-    known.insert(room, *tag);
-    Ok(kind)
-}
-
-async fn start_here(shared: &Arc<Shared>, supervisor: ActorCell, room: RoomId, kind: &Kind, asked: Instant) -> Result<Entry, Rejection> {
-    let started = (kind.spawn)(Start { room, shared: Arc::clone(shared), asked }, supervisor).await;
-    match started {
-        Ok(actor) => {
-            let permits = Arc::new(Semaphore::new(shared.config.room_commands_max));
-            Ok((RoomRef::new(room, actor.clone(), kind.info, permits), actor))
-        }
-        Err(SpawnErr::StartupFailed(error)) => Err(match error.downcast_ref::<StartError>() {
-            Some(StartError::NoSuchRoom) => Rejection::not_found("there is no such room"),
-            Some(StartError::Journal(error @ JournalError::Unavailable(_))) => unavailable(error),
-            Some(StartError::Journal(JournalError::Broken(_))) | None => {
-                tracing::error!(room.id = %room, error = %error, "a room could not be restored");
-                shared.registry.count_failure(room);
-                Rejection::new(ErrorCode::RoomUnavailable, "the room cannot be restored; its stored history is untouched")
-                    .retry_after_ms(5_000)
-            }
-        }),
-        Err(error @ (SpawnErr::ActorAlreadyStarted | SpawnErr::ActorAlreadyRegistered(_))) => {
-            tracing::error!(room.id = %room, %error, "a room could not be started");
-            Err(Rejection::new(ErrorCode::Internal, "the room could not be started"))
-        }
-    }
 }
