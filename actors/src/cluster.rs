@@ -205,6 +205,7 @@ impl Cluster {
         let mut was_renewed = false;
         let mut was_answered = true;
         let mut held = false;
+        let mut was_known = 0;
         loop {
             ticks.tick().await;
             let Some(engine) = engine.upgrade().filter(|engine| !engine.is_drained()) else { return };
@@ -228,14 +229,14 @@ impl Cluster {
                     }
                     was_renewed = true;
                 }
-                Ok(Err(error)) => {
-                    was_answered = false;
-                    tracing::warn!(error = %crate::error_chain(&error), "the lease could not be renewed");
+                // Once, not several times a second.
+                Ok(Err(error)) if std::mem::take(&mut was_answered) => {
+                    tracing::warn!(error = %crate::error_chain(&error), "the lease cannot be renewed; tried again until it can");
                 }
-                Err(_) => {
-                    was_answered = false;
-                    tracing::warn!("the lease could not be renewed in time");
+                Err(_) if std::mem::take(&mut was_answered) => {
+                    tracing::warn!("the lease cannot be renewed in time; tried again until it can")
                 }
+                Ok(Err(_)) | Err(_) => {}
             }
             let holds = self.tenure.holds();
             if held && !holds {
@@ -250,6 +251,10 @@ impl Cluster {
                 let alive = self.tenure.nodes();
                 self.end_relays(|owner| !alive.contains(&owner));
                 known = alive.len();
+            }
+            if known != was_known {
+                tracing::info!(nodes = known, before = was_known, "the number of living nodes has changed");
+                was_known = known;
             }
             metrics::gauge!("tripsync_lease_held").set(if holds { 1.0 } else { 0.0 });
             metrics::gauge!("tripsync_cluster_nodes").set(f64::from(u32::try_from(known).unwrap_or(u32::MAX)));

@@ -50,7 +50,10 @@ pub(crate) fn program(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
         return Ok(program);
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--release", "--workspace", "--bins"]).status().context("cannot run cargo")?;
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--package", "tripsync", "--bin", "tripsync"])
+        .status()
+        .context("cannot run cargo")?;
     ensure!(built.success(), "the release build failed");
     let own = std::env::current_exe()?;
     let program = own.parent().context("no folder")?.join("tripsync");

@@ -41,6 +41,8 @@ fn config(options: &Options) -> Result<Config, ConfigError> {
         ("auth.signing_key".to_owned(), String::new()),
         ("auth.previous_signing_key".to_owned(), String::new()),
         ("auth.registration".to_owned(), "open".to_owned()),
+        ("cluster.redis_url".to_owned(), String::new()),
+        ("cluster.secret".to_owned(), String::new()),
     ];
     if !real.origin.contains_key("log.filter") {
         // The terminal is for the newcomer.
@@ -97,7 +99,9 @@ mod tests {
         let file = folder.path().join("tripsync.toml");
         std::fs::write(
             &file,
-            "data_dir = \"/srv/trips\"\n[database]\nurl = \"postgres://db/trips\"\n[metrics]\nlisten = \"127.0.0.1:9\"\n",
+            "data_dir = \"/srv/trips\"\n[database]\nurl = \"postgres://db/trips\"\n[metrics]\nlisten = \"127.0.0.1:9\"\n\
+             [auth]\nsigning_key = \"12345678901234567890123456789012\"\n\
+             [cluster]\nredis_url = \"redis://cache\"\nsecret = \"abcdefghijabcdefghijabcdefghijab\"\n",
         )
         .unwrap();
         let config = with(&[], Some(&file));

@@ -19,6 +19,11 @@ pub(super) fn run(options: &Options) -> Result<(), CliError> {
         ports.bus.send_all(rebalance_request(node)).await.map_err(|error| CliError::Other(chain(&error)))?;
         Ok::<_, CliError>(nodes.len())
     })?;
+    if nodes == 0 {
+        return Err(CliError::Other(
+            "no node of this cluster is alive: start one, or set cluster.redis_url and cluster.prefix as on them".to_owned(),
+        ));
+    }
     println!("asked {nodes} nodes to share their rooms out evenly");
     Ok(())
 }

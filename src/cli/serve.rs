@@ -65,6 +65,9 @@ fn greet(running: &Running) {
         println!("  metrics  http://{metrics}/metrics");
     }
     println!("  data     {data}");
+    if let Some(node) = running.app.rooms.node {
+        println!("  cluster  node {node}");
+    }
     println!("Ctrl-C stops it.");
 }
 

@@ -4,12 +4,18 @@ use super::RedisOptions;
 use super::fault::Fault;
 use super::inbox::{Arrived, Inbox};
 use super::link::{Link, OnMessage, Purpose};
-use super::seal::Seal;
+use super::seal::{Refusal, Seal};
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use tripsync_actors::cluster::{Bus, BusError};
 use tripsync_domain::NodeId;
+
+/// Messages that cannot be opened are said so often; counted are all.
+const WARNED_EVERY: Duration = Duration::from_secs(60);
 
 /// Messages between nodes. Lost while a receiver's connection is away, which receivers find by gaps
 /// ([ADR 15](../../../docs/adr/0015-transport.md)).
@@ -23,6 +29,8 @@ pub struct RedisBus {
     inbox: Arc<Inbox>,
     sending: Link,
     receiving: Link,
+    /// When it was last said that messages cannot be opened.
+    warned: Mutex<Option<Instant>>,
 }
 
 impl RedisBus {
@@ -45,6 +53,7 @@ impl RedisBus {
             inbox,
             sending: Link::start(url, Purpose::calls("send"), options.call_timeout)?,
             receiving: Link::start(url, receiving, options.call_timeout)?,
+            warned: Mutex::default(),
         })
     }
 
@@ -69,6 +78,22 @@ impl RedisBus {
     }
 }
 
+impl RedisBus {
+    /// Whoever has set up one node differently from the others sees nothing else of it than that relays do not work.
+    fn warn(&self, refusal: Refusal) {
+        let now = Instant::now();
+        let mut warned = self.warned.lock();
+        if warned.is_none_or(|at| now >= at + WARNED_EVERY) {
+            *warned = Some(now);
+            tracing::warn!(
+                reason = refusal.reason(),
+                "messages on this cluster's channels cannot be opened: cluster.secret must be the same on every node, and the version; \
+                 said once a minute at most"
+            );
+        }
+    }
+}
+
 #[async_trait]
 impl Bus for RedisBus {
     async fn send(&self, to: NodeId, message: Bytes) -> Result<(), BusError> {
@@ -90,7 +115,10 @@ impl Bus for RedisBus {
                     metrics::counter!("tripsync_bus_received_total").increment(1);
                     return Some(body);
                 }
-                Err(refusal) => dropped(refusal.reason()),
+                Err(refusal) => {
+                    dropped(refusal.reason());
+                    self.warn(refusal);
+                }
             }
         }
     }
@@ -116,9 +144,7 @@ mod tests {
     use super::*;
     use crate::config::Secret;
     use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-    use parking_lot::Mutex;
     use std::collections::BTreeMap;
-    use std::time::Duration;
     use uuid::Uuid;
 
     /// Counters by reason.

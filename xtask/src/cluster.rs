@@ -44,6 +44,7 @@ pub fn run(nodes: usize, server: &Build) -> anyhow::Result<bool> {
         // Nodes run in folders of their own.
         Build::Program(program) => std::path::absolute(program).context("cannot tell where --program is")?,
     };
+    say(&format!("starting Postgres, Redis and {nodes} nodes"))?;
     let (postgres, redis) = (postgres::start()?, redis::start()?);
     let secrets = Secrets { signing: random_secret(), cluster: random_secret() };
     let mut running: Vec<Node> = Vec::new();
@@ -54,16 +55,28 @@ pub fn run(nodes: usize, server: &Build) -> anyhow::Result<bool> {
     register(&running[0].address, &password)?;
     std::io::stdout().write_all(guide(&running, &password).as_bytes())?;
     // Until Ctrl-C, or the end of all nodes.
-    while running.iter().any(|node| !has_ended(node.child.id())) {
+    let mut ended = vec![false; running.len()];
+    while ended.contains(&false) {
         std::thread::sleep(Duration::from_millis(500));
+        for (number, (node, ended)) in (1..).zip(running.iter_mut().zip(&mut ended)) {
+            if !*ended && let Some(status) = node.child.try_wait().context("cannot look after a node")? {
+                *ended = true;
+                say(&format!("node {number} (pid {}) has ended: {status}", node.child.id()))?;
+            }
+        }
     }
     Ok(true)
+}
+
+fn say(what: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{what}").context("cannot write to the terminal")
 }
 
 fn build(release: bool) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--workspace", "--bins"]);
+    // As `cargo run` builds it, so that nothing is built twice.
+    command.args(["build", "--package", "tripsync", "--bin", "tripsync"]);
     if release {
         command.arg("--release");
     }
@@ -120,7 +133,12 @@ impl Node {
         guardian.watch(child.id())?;
         let node = Self { address, child, _guardian: guardian, dir };
         let started = poll(START_LIMIT, || (ready.exists() || has_ended(node.child.id())).then(|| ready.exists()));
-        ensure!(started == Some(true), "node {number} did not get ready; its log:\n{}", std::fs::read_to_string(&log).unwrap_or_default());
+        ensure!(
+            started == Some(true),
+            "node {number} ({}) did not get ready; its log:\n{}",
+            program.display(),
+            std::fs::read_to_string(&log).unwrap_or_default()
+        );
         Ok(node)
     }
 }
@@ -158,22 +176,23 @@ fn guide(nodes: &[Node], password: &str) -> String {
     }
     let at = |index: usize| format!("http://{}/api/v1", nodes[index % nodes.len()].address);
     let (one, two, three) = (at(0), at(1), at(2));
-    let owner = nodes[0].child.id();
+    let owner = nodes[1 % nodes.len()].child.id();
     let _ = write!(
         text,
         r#"
 Account: {EMAIL}, password {password}
 
-Try this: log in at one node, make a trip at the second, write at the third.
+Try this: log in at one node, make a trip at the second, which owns it from then on, write and read at the third.
 
   TOKEN=$(curl -fsS {one}/auth/login -H 'content-type: application/json' \
     -d '{{"email":"{EMAIL}","password":"{password}"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   TRIP=$(curl -fsS {two}/trips -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \
     -d '{{"title":"Lisbon"}}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
   curl -fsS {three}/trips/$TRIP/messages -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{{"body":"Hello"}}'
+  curl -fsS "{three}/trips/$TRIP/messages?limit=5" -H "authorization: Bearer $TOKEN"
 
-Then kill a node (`kill -9 {owner}`) and write again at another one: nothing is lost, and within two seconds its rooms are another node's.
-Ctrl-C ends all of it.
+Then kill the second node (`kill -9 {owner}`), and write and read at the third again: nothing is lost. For about a second it answers 503, try again
+(curl's --retry 3 does); after that the trip is another node's. A node that is gone stays gone here. Ctrl-C ends all of it.
 "#
     );
     text
