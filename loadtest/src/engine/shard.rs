@@ -359,8 +359,13 @@ impl Shard {
         Ok(())
     }
 
-    /// Reads until the socket ends.
+    /// Reads until the socket ends, or is given up by the server while it is not read.
     async fn read(self: &Rc<Self>, slot: u32) {
+        while self.reads_until_in(slot).await && self.never_reads(slot).await {}
+    }
+
+    /// Reads until the socket ends, or somebody who never reads is in, which is true.
+    async fn reads_until_in(self: &Rc<Self>, slot: u32) -> bool {
         let cell = &self.members[slot as usize];
         let slow = !self.reads(&cell.borrow());
         poll_fn(|cx| {
@@ -369,17 +374,17 @@ impl Shard {
             loop {
                 // One that never reads does so until it is in.
                 if slow && member.place == Place::In && !self.everybody_reads.get() {
-                    return Poll::Ready(());
+                    return Poll::Ready(true);
                 }
                 member.poll_written(cx);
-                let Some(socket) = &mut member.socket else { return Poll::Ready(()) };
+                let Some(socket) = &mut member.socket else { return Poll::Ready(false) };
                 match Pin::new(socket).poll_next(cx) {
                     Poll::Ready(Some(Ok(message))) => {
                         if self.heard(slot, member, message) == Then::Close {
-                            return Poll::Ready(());
+                            return Poll::Ready(false);
                         }
                     }
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(false),
                     Poll::Pending => {
                         if member.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
                             member.waker = Some(cx.waker().clone());
@@ -389,10 +394,7 @@ impl Shard {
                 }
             }
         })
-        .await;
-        if slow && self.is_in(slot) && self.never_reads(slot).await {
-            Box::pin(self.read(slot)).await;
-        }
+        .await
     }
 
     /// What happened since the last call.

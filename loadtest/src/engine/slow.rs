@@ -1,6 +1,5 @@
 //! Clients that never read, and yet come back whenever they are closed, until everybody is to read.
 
-use super::member::Place;
 use super::shard::Shard;
 use futures_util::{FutureExt, SinkExt};
 use std::time::Duration;
@@ -15,10 +14,6 @@ impl Shard {
     pub(crate) fn wake_slow(&self) {
         self.everybody_reads.set(true);
         self.wake_slow.notify_waiters();
-    }
-
-    pub(super) fn is_in(&self, slot: u32) -> bool {
-        self.members[slot as usize].borrow().place == Place::In
     }
 
     /// Reads nothing until everybody is to read, which is true, or the server has given the socket up.
