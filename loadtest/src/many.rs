@@ -49,21 +49,32 @@ pub(crate) async fn repeat(
     runs: u32,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<RunResult> {
+    several("run", runs, MIDDLE, watch, async |watch| once(On::Server, scenario, wanted, options, watch).await).await
+}
+
+/// So many of what `one` makes; the result is the one in the middle by a figure. What was made before one that cannot be is kept.
+async fn several(
+    what: &str,
+    runs: u32,
+    middle: &str,
+    watch: &mut dyn Watch,
+    one: impl AsyncFn(&mut dyn Watch) -> anyhow::Result<RunResult>,
+) -> anyhow::Result<RunResult> {
     let (mut results, mut failed) = (Vec::new(), None);
     for run in 1..=runs {
         if runs > 1 {
-            watch.step(&format!("run {run} of {runs}"));
+            watch.step(&format!("{what} {run} of {runs}"));
         }
-        match once(On::Server, scenario, wanted, options, watch).await {
+        match one(watch).await {
             Ok(result) => results.push(result),
             Err(error) if results.is_empty() => return Err(error),
             Err(error) => {
-                failed = Some(format!("run {run} of {runs} could not be made: {error:#}"));
+                failed = Some(format!("{what} {run} of {runs} could not be made: {error:#}"));
                 break;
             }
         }
     }
-    let mut result = if runs == 1 { results.pop() } else { together(results, MIDDLE) }.context("no run")?;
+    let mut result = if runs == 1 { results.pop() } else { together(results, middle) }.context("no run")?;
     cut_short(&mut result.outcome, failed);
     Ok(result)
 }

@@ -37,7 +37,7 @@ pub(crate) use inside::Inside;
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use server::{Launch, Server};
 pub(crate) use sibling::sibling;
-pub(crate) use wait::eventually;
+pub(crate) use wait::{comes_true, eventually};
 
 /// An HTTP client for the servers under test: no proxy, whatever the environment says.
 pub(crate) fn http_client() -> reqwest::Client {

@@ -1,11 +1,11 @@
 //! The search for the highest rate at which the thresholds hold.
 
-use super::{On, cut_short, once};
+use super::{On, cut_short, once, several};
 use crate::run::{Options, Watch};
 use crate::scenario::{Scenario, rate_of, set_rate};
 use crate::target::Wanted;
 use anyhow::Context;
-use tripsync_loadtest::results::{Growth, GrowthPoint, RunResult, Verdict, together};
+use tripsync_loadtest::results::{Growth, GrowthPoint, RunResult, Verdict};
 
 /// The search ends when the bounds are this close.
 const CLOSE: f64 = 1.1;
@@ -29,21 +29,7 @@ pub(crate) async fn find_limits(
     runs: u32,
     watch: &mut dyn Watch,
 ) -> anyhow::Result<RunResult> {
-    let (mut found, mut failed) = (Vec::new(), None);
-    for run in 1..=runs {
-        watch.step(&format!("search {run} of {runs}"));
-        match find_limit(On::Server, scenario, wanted, options, watch).await {
-            Ok(result) => found.push(result),
-            Err(error) if found.is_empty() => return Err(error),
-            Err(error) => {
-                failed = Some(format!("search {run} of {runs} could not be made: {error:#}"));
-                break;
-            }
-        }
-    }
-    let mut result = if runs == 1 { found.pop() } else { together(found, "limit_per_s") }.context("no run")?;
-    cut_short(&mut result.outcome, failed);
-    Ok(result)
+    several("search", runs, "limit_per_s", watch, async |watch| find_limit(On::Server, scenario, wanted, options, watch).await).await
 }
 
 /// Doubles the rate until the thresholds do not hold, then halves the distance. The result is the best run that was good, with all steps; one

@@ -21,7 +21,7 @@ use super::client::Client;
 use super::fleet::{Fleet, NODES};
 use super::plan::Plan;
 use super::rest::Caller;
-use crate::harness::{self, Server, http_client};
+use crate::harness::{self, Server, comes_true, http_client};
 
 /// Clients at each node, and rooms of a client at most.
 const CLIENTS_PER_NODE: usize = 10;
@@ -247,17 +247,10 @@ impl Load {
     /// Waits until somebody has seen something new in every room; `false` when that does not happen.
     pub(super) async fn goes_on(&self, when: &str) -> bool {
         let before: Vec<_> = self.rooms.iter().map(|room| self.control.last_seen(*room)).collect();
-        let waits = async {
-            for (room, before) in self.rooms.iter().zip(&before) {
-                while self.control.last_seen(*room) <= *before {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            }
-        };
-        let goes_on = tokio::time::timeout(SETTLE_LIMIT, waits).await.is_ok();
+        let stuck = || self.rooms.iter().zip(&before).filter(|(room, before)| self.control.last_seen(**room) <= **before);
+        let goes_on = comes_true(SETTLE_LIMIT, || stuck().next().is_none()).await;
         if !goes_on {
-            let stuck: Vec<_> =
-                self.rooms.iter().zip(&before).filter(|(room, before)| self.control.last_seen(**room) <= **before).collect();
+            let stuck: Vec<_> = stuck().collect();
             self.control.broken(&format!("after {when} nothing comes any more in {} rooms: {:?}", stuck.len(), stuck.first()));
         }
         goes_on
@@ -268,13 +261,9 @@ impl Load {
         // Nobody is on the way any more: the last call was followed by all before this one.
         self.control.came_home.store(0, Ordering::Relaxed);
         self.control.homecomings.fetch_add(1, Ordering::Relaxed);
-        let home = async {
-            while self.control.came_home.load(Ordering::Relaxed) < self.working.len() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        if tokio::time::timeout(SETTLE_LIMIT, home).await.is_err() {
-            let home = self.control.came_home.load(Ordering::Relaxed);
+        let home = || self.control.came_home.load(Ordering::Relaxed);
+        if !comes_true(SETTLE_LIMIT, || home() >= self.working.len()).await {
+            let home = home();
             self.control.broken(&format!("after {when} nothing comes any more: {home} of {} clients are home", self.working.len()));
         }
     }

@@ -69,6 +69,16 @@ where
     }
 }
 
+/// Whether a condition came true within the limit; for those who go on without it, too. [`eventually`] is for all others.
+pub(crate) async fn comes_true(limit: Duration, condition: impl Fn() -> bool) -> bool {
+    let asking = async {
+        while !condition() {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(limit, asking).await.is_ok()
+}
+
 mod tests {
     use super::*;
 

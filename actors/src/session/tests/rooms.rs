@@ -64,13 +64,13 @@ async fn a_room_that_is_never_heard_of_is_given_up() {
     stage.op(room(1), CommandNumber(1), &json!({"users": 1}));
     for _ in 0..8 {
         // As long as a relay waits for an owner that is silent.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
         trip.seat().detached(room(1), Detached::Lost);
         stage.session.sweep();
         stage.work().await.unwrap();
         assert_eq!(trip.next().await, Told::Join(None));
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::advance(Duration::from_secs(1)).await;
     trip.seat().detached(room(1), Detached::Lost);
     stage.session.sweep();
     let said = stage.heard();
