@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use std::sync::{Arc, OnceLock};
-use tripsync_domain::protocol::{Codec, ServerFrame, to_json};
+use tripsync_domain::protocol::{Codec, ServerFrame, TranscodeError, to_json, to_json_around};
 
 /// An encoded frame for clients: MessagePack, and JSON derived from it the first time that a JSON session needs it. Clones share.
 ///
@@ -14,6 +14,8 @@ pub struct Frame(Arc<Encoded>);
 struct Encoded {
     packed: Wire,
     json: OnceLock<Wire>,
+    /// What the payload ends with.
+    view: Option<View>,
 }
 
 struct Wire {
@@ -27,10 +29,12 @@ const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 
 impl Wire {
-    fn new(opcode: u8, payload: &[u8]) -> Self {
-        let mut bytes = BytesMut::with_capacity(payload.len() + 10);
+    /// A message whose payload comes in two parts.
+    fn new(opcode: u8, head: &[u8], rest: &[u8]) -> Self {
+        let len = head.len() + rest.len();
+        let mut bytes = BytesMut::with_capacity(len + 10);
         bytes.put_u8(opcode);
-        match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        match (u8::try_from(len), u16::try_from(len)) {
             (Ok(len @ 0..=125), _) => bytes.put_u8(len),
             (_, Ok(len)) => {
                 bytes.put_u8(126);
@@ -38,7 +42,7 @@ impl Wire {
             }
             _ => {
                 bytes.put_u8(127);
-                bytes.put_u64(payload.len() as u64);
+                bytes.put_u64(len as u64);
             }
         }
         let header_len = if bytes.len() == 2 {
@@ -48,7 +52,8 @@ impl Wire {
         } else {
             10
         };
-        bytes.put_slice(payload);
+        bytes.put_slice(head);
+        bytes.put_slice(rest);
         Self { bytes: bytes.freeze(), header_len }
     }
 
@@ -61,7 +66,20 @@ impl Frame {
     /// A frame from its MessagePack bytes.
     #[must_use]
     pub fn new(packed: impl AsRef<[u8]>) -> Self {
-        Self(Arc::new(Encoded { packed: Wire::new(BINARY, packed.as_ref()), json: OnceLock::new() }))
+        Self(Arc::new(Encoded { packed: Wire::new(BINARY, packed.as_ref(), &[]), json: OnceLock::new(), view: None }))
+    }
+
+    /// A frame whose last value is a room's view; `head` is all before that.
+    #[must_use]
+    pub fn with_view(head: &[u8], view: &View) -> Self {
+        Self(Arc::new(Encoded { packed: Wire::new(BINARY, head, view.packed()), json: OnceLock::new(), view: Some(view.clone()) }))
+    }
+
+    /// The view that it ends with, and all before that in MessagePack.
+    pub(crate) fn parts(&self) -> (&[u8], Option<&View>) {
+        let payload = self.0.packed.payload();
+        let view = self.0.view.as_ref();
+        (&payload[..payload.len() - view.map_or(0, |view| view.packed().len())], view)
     }
 
     /// The payload in a codec. An empty JSON payload means that the bytes were not the MessagePack that this server writes, which
@@ -80,15 +98,65 @@ impl Frame {
     fn encoded(&self, codec: Codec) -> &Wire {
         match codec {
             Codec::MessagePack => &self.0.packed,
-            Codec::Json => self.0.json.get_or_init(|| match to_json(self.0.packed.payload()) {
-                Ok(json) => Wire::new(TEXT, &json),
-                Err(error) => {
-                    tracing::error!(%error, "a frame could not be turned into json");
-                    Wire::new(TEXT, &[])
-                }
+            Codec::Json => self.0.json.get_or_init(|| {
+                let json = match self.parts() {
+                    (head, Some(view)) => view.json().and_then(|view| to_json_around(head, view)),
+                    (payload, None) => to_json(payload),
+                };
+                Wire::new(TEXT, &or_empty(json), &[])
             }),
         }
     }
+}
+
+/// A room's view, encoded once for everybody who is shown it: MessagePack, and JSON derived from it the first time that somebody needs it.
+/// Clones share.
+#[derive(Clone)]
+pub struct View(Arc<EncodedView>);
+
+struct EncodedView {
+    packed: Bytes,
+    json: OnceLock<Result<Vec<u8>, TranscodeError>>,
+}
+
+impl View {
+    /// A view from its MessagePack bytes.
+    #[must_use]
+    pub fn new(packed: Bytes) -> Self {
+        Self(Arc::new(EncodedView { packed, json: OnceLock::new() }))
+    }
+
+    /// In MessagePack.
+    #[must_use]
+    pub fn packed(&self) -> &Bytes {
+        &self.0.packed
+    }
+
+    /// In JSON.
+    ///
+    /// # Errors
+    /// The bytes were not the MessagePack that this server writes, which is a defect.
+    pub fn json(&self) -> Result<&[u8], TranscodeError> {
+        self.0.json.get_or_init(|| to_json(&self.0.packed)).as_deref().map_err(Clone::clone)
+    }
+
+    /// Whether both are the same one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "View({} bytes)", self.0.packed.len())
+    }
+}
+
+fn or_empty(json: Result<Vec<u8>, TranscodeError>) -> Vec<u8> {
+    json.unwrap_or_else(|error| {
+        tracing::error!(%error, "a frame could not be turned into json");
+        Vec::new()
+    })
 }
 
 /// Encodes a frame. One that cannot be encoded, which is a defect, is logged and sent as an empty map, which clients ignore.
@@ -127,6 +195,21 @@ mod tests {
         assert_eq!(header(126), [0x82, 126, 0, 126]);
         assert_eq!(header(65_535), [0x82, 126, 0xff, 0xff]);
         assert_eq!(header(65_536), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_frame_with_a_view_is_as_one_without_in_both_codecs() {
+        let whole = rmp_serde::to_vec_named(&serde_json::json!({"a": [1, {"b": null}], "state": {"title": "\"", "n": 1.5}})).unwrap();
+        let packed = rmp_serde::to_vec_named(&serde_json::json!({"title": "\"", "n": 1.5})).unwrap();
+        let head = &whole[..whole.len() - packed.len()];
+        let view = View::new(packed.into());
+        let (one, other, plain) = (Frame::with_view(head, &view), Frame::with_view(head, &view), Frame::new(&whole));
+        for codec in [Codec::MessagePack, Codec::Json] {
+            assert_eq!(one.wire(codec), plain.wire(codec));
+            assert_eq!(other.wire(codec), plain.wire(codec));
+        }
+        assert!(std::ptr::eq(view.json().unwrap(), one.parts().1.unwrap().json().unwrap()), "made once for all frames");
+        assert_eq!((one.parts().0, plain.parts().0), (head, &*whole));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub mod testing;
 pub use cluster::ClusterPorts;
 pub use config::EngineConfig;
 pub use engine::{Engine, Kinds, Ports, RoomRef};
-pub use frame::{Frame, frame_of};
+pub use frame::{Frame, View, frame_of};
 #[cfg(any(test, feature = "testing", debug_assertions))]
 pub use sabotage::Sabotage;
 

@@ -25,6 +25,7 @@ pub(crate) use members::{Answers, Members};
 pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomView, SessionInfo};
 
 use crate::engine::Shared;
+use crate::frame::View;
 use crate::ports::Snapshot;
 use crate::room::clients::Clients;
 use crate::room::gate::{Asker, Gate, Output};
@@ -111,7 +112,7 @@ pub(crate) struct Room<K: RoomKind> {
     /// When presence was sent last, and how long it had been gathered; set by a tick that told only of comings, cleared by any other.
     told_comings: Option<(Instant, Duration)>,
     /// The view that was encoded last: a join storm shares it.
-    view: Option<(Seq, u64, Bytes)>,
+    view: Option<(Seq, u64, View)>,
     /// The seq of the newest snapshot that is kept or on its way.
     snapshot: Seq,
     /// Joins and reads that wait for a reload.

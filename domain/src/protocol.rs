@@ -11,8 +11,8 @@ mod value;
 
 pub use client::{ClientFrame, FrameError, Position};
 pub use record::{EventRecord, encode_bare, encode_events};
-pub use server::{About, JoinedBody, JoinedHead, Limits, PresenceDelta, PresenceEntry, ServerFrame, encode_joined};
-pub use transcode::{TranscodeError, to_json};
+pub use server::{About, JoinedHead, Limits, PresenceDelta, PresenceEntry, ServerFrame, joined_until_state, joined_with_events};
+pub use transcode::{TranscodeError, to_json, to_json_around};
 pub use value::from_json;
 
 /// How frames are written on one socket.

@@ -142,7 +142,7 @@ async fn read<K: RoomKind, T: for<'de> Deserialize<'de>>(app: &App, room: RoomId
         Err(refused) if refused.code == ErrorCode::NotFound => return Err(nothing()),
         Err(refused) => return Err(refused),
     };
-    rmp_serde::from_slice(&view.state).map_err(|error| {
+    rmp_serde::from_slice(view.state.packed()).map_err(|error| {
         tracing::error!(%error, room.kind = K::KIND, "the state of a room cannot be read");
         Rejection::new(ErrorCode::Internal, "the room cannot be read")
     })

@@ -112,7 +112,7 @@ pub async fn share(app: &App, me: UserCard, sharing: &Sharing) -> Result<Shared,
 async fn ride_of(app: &App, user: UserId) -> Result<Option<RideRequest>, Rejection> {
     match app.rooms.engine.read(Inbox::room_of(user), UserId::ROOM).await {
         Ok(view) => {
-            let rides: Result<Rides, _> = rmp_serde::from_slice(&view.state);
+            let rides: Result<Rides, _> = rmp_serde::from_slice(view.state.packed());
             rides.map(|rides| rides.ride).map_err(|error| {
                 tracing::error!(%error, "the state of an inbox cannot be read");
                 Rejection::new(ErrorCode::Internal, "the inbox cannot be read")

@@ -271,7 +271,8 @@ impl Desk {
         let link = Arc::clone(&self.link);
         tokio::spawn(async move {
             let view = answer.await.unwrap_or_else(|_| Err(unknown()));
-            let view = view.map(|view: RoomView| View { epoch: view.epoch, seq: view.seq, role: view.role, state: view.state });
+            let view =
+                view.map(|view: RoomView| View { epoch: view.epoch, seq: view.seq, role: view.role, state: view.state.packed().clone() });
             link.push(&Down::View { call, view });
         });
         address.tell(RoomMsg::Read(Read { who, reply, permit })).map_err(|_| End::Over)

@@ -1,8 +1,8 @@
 //! The owner's end of a relay: what a room writes to when a session, or all of a node's, are elsewhere.
 
 use super::outgoing::{Full, Outgoing};
-use super::wire::{Down, Record, RelayId, Word, packed};
-use crate::frame::Frame;
+use super::wire::{Down, Record, RelayId, Shown, Word, packed};
+use crate::frame::{Frame, View};
 use crate::ports::{Detached, Sent, SessionSink};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -27,6 +27,8 @@ struct LinkState {
     cut: bool,
     /// The desk says how much was sent only rarely, until something is.
     calm: bool,
+    /// The view that the relay has.
+    view: Option<View>,
 }
 
 impl fmt::Debug for RelayLink {
@@ -37,7 +39,13 @@ impl fmt::Debug for RelayLink {
 
 impl RelayLink {
     pub(crate) fn new(id: RelayId, to: NodeId, out: Arc<Outgoing>) -> Arc<Self> {
-        Arc::new(Self { id, to, out, state: Mutex::new(LinkState { sent: 0, cut: false, calm: false }), stirred: Notify::new() })
+        Arc::new(Self {
+            id,
+            to,
+            out,
+            state: Mutex::new(LinkState { sent: 0, cut: false, calm: false, view: None }),
+            stirred: Notify::new(),
+        })
     }
 
     pub(crate) const fn id(&self) -> RelayId {
@@ -55,12 +63,39 @@ impl RelayLink {
     }
 
     pub(crate) fn push(&self, down: &Down) {
-        self.push_encoded(down.kind(), down.encode());
+        self.push_encoded(&mut self.state.lock(), down.kind(), down.encode());
     }
 
-    /// The same for what several relays get.
-    pub(crate) fn push_encoded(&self, kind: &'static str, down: Bytes) {
+    /// Durable records ([`fan`]), which make the view that the relay has an old one.
+    pub(crate) fn push_fan(&self, fan: Bytes) {
         let mut state = self.state.lock();
+        state.view = None;
+        self.push_encoded(&mut state, "fan", fan);
+    }
+
+    /// Presence ([`presence`]).
+    pub(crate) fn push_presence(&self, presence: Bytes) {
+        self.push_encoded(&mut self.state.lock(), "presence", presence);
+    }
+
+    /// A session's `joined`. A view that many are shown goes to the relay once.
+    fn push_start(&self, session: SessionId, joining: u32, role: Role, at: Position, joined: &Frame) {
+        let (frame, view) = joined.parts();
+        let frame = Bytes::copy_from_slice(frame);
+        let mut state = self.state.lock();
+        let shown = match view {
+            None => Shown::Nothing,
+            Some(view) if state.view.as_ref().is_some_and(|known| known.is(view)) => Shown::Same,
+            Some(view) => {
+                state.view = Some(view.clone());
+                Shown::New(view.packed().clone())
+            }
+        };
+        let start = Down::Start { session, joining, role, at, frame, view: shown };
+        self.push_encoded(&mut state, start.kind(), start.encode());
+    }
+
+    fn push_encoded(&self, state: &mut LinkState, kind: &'static str, down: Bytes) {
         if state.cut {
             return;
         }
@@ -99,7 +134,8 @@ impl RelayLink {
 
     /// Says how much was sent.
     pub(crate) fn beat(&self) {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        state.view = None;
         if !state.cut {
             // The next one says the same.
             let _ = self.say(&Down::Beat { sent: state.sent });
@@ -174,11 +210,58 @@ pub struct Remote<'a> {
 impl Remote<'_> {
     /// Its `joined`: from here on the relay passes every event on to it.
     pub(crate) fn start(&self, role: Role, at: Position, frame: &Frame) {
-        self.link.push(&Down::Start { session: self.session, joining: self.joining, role, at, frame: packed(frame) });
+        self.link.push_start(self.session, self.joining, role, at, frame);
     }
 
     /// Its role has changed.
     pub(crate) fn role(&self, role: Role) {
         self.link.push(&Down::Role { session: self.session, joining: self.joining, role });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::wire::read;
+    use crate::cluster::{Bus, ClusterConfig};
+    use crate::testing::MemoryCluster;
+    use uuid::Uuid;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_view_goes_to_a_relay_once_until_something_happens() {
+        let [here, there] = [1, 2].map(|n| NodeId(Uuid::from_u128(n)));
+        let hub = MemoryCluster::new(1);
+        let (to, out) = (hub.node(there), Outgoing::new(here, Arc::new(hub.node(here)), ClusterConfig::default()));
+        let link = RelayLink::new(RelayId(Uuid::from_u128(3)), there, out);
+        let [one, other] = [b"\xa3one", b"\xa3two"].map(|view| Frame::with_view(b"\x81\xa5state", &View::new(Bytes::from_static(view))));
+        let start = |frame: &Frame| {
+            let at = Position { epoch: Epoch(1), seq: tripsync_domain::Seq(1) };
+            Remote { link: &link, session: SessionId(Uuid::from_u128(4)), joining: 1 }.start(Role::Viewer, at, frame);
+        };
+        [&one, &one, &other, &one].into_iter().for_each(start);
+        link.push_fan(fan(Epoch(1), std::iter::empty()));
+        [&one, &one].into_iter().for_each(start);
+        link.beat();
+        [&one, &Frame::new(b"\x80"), &one].into_iter().for_each(start);
+
+        let mut said = String::new();
+        while said.len() < 11 {
+            let (_, words) = read(&to.receive().await.unwrap()).unwrap();
+            for word in words {
+                let Word::Down { down, .. } = word else { panic!("{word:?}") };
+                let down = Down::decode(&down).unwrap();
+                let view = if let Down::Start { view, .. } = &down { Some(view) } else { None };
+                said.push(match (down.kind(), view) {
+                    ("start_with_view", Some(Shown::New(view))) if view[..] == *b"\xa3one" => '1',
+                    ("start_with_view", Some(Shown::New(_))) => '2',
+                    ("start", Some(Shown::Same)) => '=',
+                    ("start", Some(Shown::Nothing)) => '-',
+                    ("fan", None) => 'f',
+                    ("beat", None) => 'b',
+                    _ => panic!("{down:?}"),
+                });
+            }
+        }
+        assert_eq!(said, "1=21f1=b1-=");
     }
 }

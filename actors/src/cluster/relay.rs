@@ -6,9 +6,9 @@
 
 use super::Cluster;
 use super::pulse::Pulse;
-use super::wire::{self, Down, RelayId, Sender, Up, Word};
+use super::wire::{self, Down, RelayId, Sender, Shown, Up, Word};
 use crate::engine::{Reserved, Shared};
-use crate::frame::{Frame, frame_of};
+use crate::frame::{Frame, View, frame_of};
 use crate::ports::SessionSink;
 use crate::room::message::{Own, Parsed};
 use crate::room::{Answers, From, Members, Op, Outcome, Read, Recent, RoomMsg, RoomView};
@@ -57,6 +57,8 @@ pub(crate) struct Relay {
     heard: u64,
     /// Bytes from the owner that wait in the mailbox.
     backlog: Arc<AtomicUsize>,
+    /// The view that the owner sent last, while it may be meant again.
+    view: Option<View>,
     pulse: Pulse,
     /// When it says how much was sent next.
     beat_at: Option<Instant>,
@@ -106,6 +108,7 @@ impl Actor for RelayActor {
             sent: 0,
             heard: 0,
             backlog,
+            view: None,
             pulse: Pulse::default(),
             beat_at: None,
             used_at: Instant::now(),
@@ -256,14 +259,23 @@ impl Relay {
         let Some(down) = Down::decode(down) else { return self.missed() };
         match down {
             Down::To { session, frames } => self.to(session, &frames),
-            Down::Start { session, joining, role, at, frame } => {
+            Down::Start { session, joining, role, at, frame, view } => {
+                let joined = match view {
+                    Shown::Nothing => Frame::new(frame),
+                    Shown::New(packed) => Frame::with_view(&frame, self.view.insert(View::new(packed))),
+                    Shown::Same => match &self.view {
+                        Some(view) => Frame::with_view(&frame, view),
+                        None => return self.missed(),
+                    },
+                };
                 // One that lags has missed events that this `joined` counts on; it joins again when it has drained.
                 if self.is_current(session, joining) && !self.members.is_lagging(session) {
                     self.members.enter(session, role, at.seq);
-                    self.members.start(session, &Frame::new(frame), at);
+                    self.members.start(session, &joined, at);
                 }
             }
             Down::Fan { epoch, records } => {
+                self.view = None;
                 let records: Vec<_> =
                     records.into_iter().map(|record| Recent { seq: record.seq, audience: record.to.into(), bytes: record.bytes }).collect();
                 self.members.deliver(epoch, &records, Answers::new());
@@ -300,11 +312,18 @@ impl Relay {
             Down::View { call, view } => {
                 if let Some(Call::Read(read)) = self.calls.remove(&call) {
                     let kind = self.kind;
-                    let wire = |view: wire::View| RoomView { kind, epoch: view.epoch, seq: view.seq, role: view.role, state: view.state };
+                    let wire = |view: wire::View| RoomView {
+                        kind,
+                        epoch: view.epoch,
+                        seq: view.seq,
+                        role: view.role,
+                        state: View::new(view.state),
+                    };
                     let _ = read.reply.send(view.map(wire));
                 }
             }
             Down::Beat { sent } if sent > self.heard => self.missed(),
+            Down::Beat { sent } if sent == self.heard => self.view = None,
             Down::Beat { .. } => {}
             Down::Gone { rejection } => self.end("the owner has no desk for it", rejection),
         }

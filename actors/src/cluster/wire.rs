@@ -16,7 +16,7 @@ use tripsync_domain::{
 use uuid::Uuid;
 
 /// The version of all this; a message of another one is passed over, so that nodes of two versions do without relays between them.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// One relay, for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,8 +101,8 @@ pub(crate) enum Sender {
 pub(crate) enum Down {
     /// Frames for one session.
     To { session: SessionId, frames: Vec<Bytes> },
-    /// A session's `joined`; from here on it gets every event.
-    Start { session: SessionId, joining: u32, role: Role, at: Position, frame: Bytes },
+    /// A session's `joined`, but for the view that it ends with, if any; from here on it gets every event.
+    Start { session: SessionId, joining: u32, role: Role, at: Position, frame: Bytes, view: Shown },
     /// Durable records for every session.
     Fan { epoch: Epoch, records: Vec<Record> },
     /// Presence for every session with at least this role.
@@ -123,6 +123,17 @@ pub(crate) enum Down {
     Beat { sent: u64 },
     /// There is no desk for this relay (any more). A rejection is for whoever waits; without one they look for the room again.
     Gone { rejection: Option<Rejection> },
+}
+
+/// The view that a `joined` ends with. One is forgotten on both sides with the next [`Down::Fan`], or the next [`Down::Beat`] that finds nothing sent
+/// since.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Shown {
+    /// None: it brings events.
+    Nothing,
+    New(Bytes),
+    /// The one before again.
+    Same,
 }
 
 /// A durable record and who may see it.
@@ -205,6 +216,7 @@ impl Down {
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::To { .. } => "to",
+            Self::Start { view: Shown::New(_), .. } => "start_with_view",
             Self::Start { .. } => "start",
             Self::Fan { .. } => "fan",
             Self::Presence { .. } => "presence",

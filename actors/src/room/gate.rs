@@ -2,6 +2,7 @@
 
 use crate::cluster::Receipt;
 use crate::engine::Reserved;
+use crate::frame::View;
 use crate::room::members::Ticket;
 use crate::room::message::{From, Link, Outcome, Read, RoomView};
 use std::collections::VecDeque;
@@ -35,7 +36,7 @@ pub(crate) enum Output {
         ticket: Ticket,
         since: Option<Position>,
         /// The encoded view, when the session gets the state; otherwise it gets the events since `since`.
-        state: Option<bytes::Bytes>,
+        state: Option<View>,
     },
     /// A session that may not know of the room.
     Denied(Link),

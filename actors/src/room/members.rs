@@ -255,7 +255,7 @@ impl Members {
 
     /// Writes a frame that may be dropped (presence) to everybody who is live and has at least this role.
     pub(crate) fn broadcast(&mut self, least: Role, frame: &Frame) {
-        self.tell_relays("presence", || presence(least, frame));
+        self.tell_relays(|| presence(least, frame), RelayLink::push_presence);
         let here = |member: &&mut Member| member.stage == Stage::Live && member.role >= least && !member.is_remote;
         for member in self.list.iter_mut().filter(here) {
             if member.link.sink.send(std::slice::from_ref(frame)) == Sent::Full {
@@ -272,7 +272,7 @@ impl Members {
         let mut by_sight: HashMap<Vec<bool>, Vec<Frame>> = HashMap::new();
         let last = records.last().map(|recent| recent.seq);
         if last.is_some() {
-            self.tell_relays("fan", || fan(epoch, records.iter().map(Record::of)));
+            self.tell_relays(|| fan(epoch, records.iter().map(Record::of)), RelayLink::push_fan);
         }
         for member in &mut self.list {
             let own = if answers.is_empty() { None } else { answers.remove(&member.info.id) };
@@ -318,10 +318,10 @@ impl Members {
     }
 
     /// Says the same to every relay, encoded once.
-    fn tell_relays(&self, kind: &'static str, what: impl FnOnce() -> Bytes) {
+    fn tell_relays(&self, what: impl FnOnce() -> Bytes, push: impl Fn(&RelayLink, Bytes)) {
         if !self.relays.is_empty() {
             let what = what();
-            self.relays.iter().for_each(|(relay, _)| relay.push_encoded(kind, what.clone()));
+            self.relays.iter().for_each(|(relay, _)| push(relay, what.clone()));
         }
     }
 }

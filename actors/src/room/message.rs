@@ -2,7 +2,7 @@
 
 use crate::cluster::Receipt;
 use crate::engine::{Ready, Turn};
-use crate::frame::Frame;
+use crate::frame::{Frame, View};
 use crate::lane::Committed;
 use crate::ports::{Detached, SessionSink, StoredCommand};
 use crate::room::clients::ClientKey;
@@ -292,6 +292,6 @@ pub struct RoomView {
     pub seq: Seq,
     /// The user's role.
     pub role: Role,
-    /// The view, in MessagePack (the `state` of a `joined` frame).
-    pub state: Bytes,
+    /// The view (the `state` of a `joined` frame).
+    pub state: View,
 }

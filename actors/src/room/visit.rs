@@ -1,13 +1,13 @@
 //! Sessions come and go, and are shown the room.
 
 use super::{Phase, Room, no_such_room, role_in};
-use crate::frame::Frame;
+use crate::frame::{Frame, View};
 use crate::room::gate::Output;
 use crate::room::members::{Ticket, seen_by};
 use crate::room::message::{Join, Read, RoomMsg, RoomView};
 use bytes::Bytes;
 use tokio::time::Instant;
-use tripsync_domain::protocol::{JoinedBody, JoinedHead, Position, encode_joined};
+use tripsync_domain::protocol::{JoinedHead, Position, joined_until_state, joined_with_events};
 use tripsync_domain::{ErrorCode, RoomKind, Seq, SessionId, UserCard, UserId};
 
 impl<K: RoomKind> Room<K> {
@@ -56,15 +56,15 @@ impl<K: RoomKind> Room<K> {
     }
 
     /// The encoded view of the working state for one user.
-    pub(super) fn view_for(&mut self, user: UserId) -> Bytes {
+    pub(super) fn view_for(&mut self, user: UserId) -> View {
         let at = self.log.decided();
         let key = K::view_key(&self.log.state, user);
         match &self.view {
-            Some((seq, known, bytes)) if (*seq, *known) == (at, key) => bytes.clone(),
+            Some((seq, known, view)) if (*seq, *known) == (at, key) => view.clone(),
             _ => {
-                let bytes = Bytes::from(K::view(&self.log.state, user));
-                self.view = Some((at, key, bytes.clone()));
-                bytes
+                let view = View::new(K::view(&self.log.state, user).into());
+                self.view = Some((at, key, view.clone()));
+                view
             }
         }
     }
@@ -190,7 +190,7 @@ impl<K: RoomKind> Room<K> {
     }
 
     /// Sends a session its `joined`.
-    pub(super) fn start_session(&mut self, (session, ticket): (SessionId, Ticket), at: Seq, since: Option<Position>, state: Option<Bytes>) {
+    pub(super) fn start_session(&mut self, (session, ticket): (SessionId, Ticket), at: Seq, since: Option<Position>, state: Option<View>) {
         let Some(member) = self.members.holder(session, ticket) else { return };
         let (user, role, said) = (member.info.card.user, member.role, member.said.take());
         if role >= K::PRESENCE {
@@ -210,9 +210,9 @@ impl<K: RoomKind> Room<K> {
             (Some(missed), _) => {
                 let seen: Vec<Bytes> = missed.iter().map(|recent| seen_by(recent, user, role)).collect();
                 let seen: Vec<&[u8]> = seen.iter().map(AsRef::as_ref).collect();
-                encode_joined(&head, JoinedBody::Events(&seen), &presence)
+                joined_with_events(&head, &presence, &seen).map(Frame::new)
             }
-            (None, Some(state)) => encode_joined(&head, JoinedBody::State(&state), &presence),
+            (None, Some(state)) => joined_until_state(&head, &presence).map(|head| Frame::with_view(&head, &state)),
             (None, None) => {
                 // The ring moved past `since` while the join waited: start over, with the state.
                 self.gate_joined(session, user, None);
@@ -220,7 +220,7 @@ impl<K: RoomKind> Room<K> {
             }
         };
         match encoded {
-            Ok(bytes) => self.members.start(session, &Frame::new(bytes), Position { epoch: self.log.epoch, seq: at }),
+            Ok(joined) => self.members.start(session, &joined, Position { epoch: self.log.epoch, seq: at }),
             Err(error) => tracing::error!(room.id = %self.id, %error, "a joined frame could not be encoded"),
         }
     }

@@ -123,7 +123,7 @@ impl Calls {
     /// Compares the answers about a room with its journal, and the states that were read with what `view` makes of it.
     pub(super) fn against(&self, index: usize, journal: &Commands, view: impl Fn(u64, UserId) -> Value) -> Result<(), Violation> {
         for (_, user, seen) in self.views.lock().iter().filter(|(of, ..)| *of == index) {
-            if json_of(&seen.state) != view(seen.seq.0, *user) {
+            if json_of(seen.state.packed()) != view(seen.seq.0, *user) {
                 return Err(format!("the state that was read at {} is not what the journal makes", seen.seq));
             }
         }

@@ -100,7 +100,7 @@ impl Story {
             return Ok(());
         }
         let read = engine.read(room(self.index), user(0)).await.map_err(|error| error.to_string())?;
-        if (read.seq.0, json_of(&read.state)) == (self.journal.last(), self.view(self.journal.last(), user(0))) {
+        if (read.seq.0, json_of(read.state.packed())) == (self.journal.last(), self.view(self.journal.last(), user(0))) {
             return Ok(());
         }
         Err(format!("the live state at {} is not what the journal makes", read.seq))

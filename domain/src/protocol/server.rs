@@ -194,26 +194,36 @@ pub struct JoinedHead<'a> {
     pub role: Role,
 }
 
-/// What a `joined` frame brings the client up to date with.
-#[derive(Clone, Copy, Debug)]
-pub enum JoinedBody<'a> {
-    /// The whole state, encoded.
-    State(&'a [u8]),
-    /// Exactly the events after the client's position, encoded records.
-    Events(&'a [&'a [u8]]),
-}
-
-/// The frame `joined {room, kind, epoch, seq, role, state | events, presence}`.
+/// The frame `joined {room, kind, epoch, seq, role, presence, events}` with exactly the events after the client's position, encoded records.
 ///
 /// # Errors
 /// Never for presence made of this crate's types; the encoder's error otherwise.
-pub fn encode_joined(head: &JoinedHead<'_>, body: JoinedBody<'_>, presence: &[PresenceEntry]) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+pub fn joined_with_events(
+    head: &JoinedHead<'_>,
+    presence: &[PresenceEntry],
+    records: &[&[u8]],
+) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    let mut out = joined_until_body(head, presence, records.iter().map(|record| record.len()).sum())?;
+    out.key("events").array(records.len());
+    for record in records {
+        out.raw(record);
+    }
+    Ok(out.into_vec())
+}
+
+/// The frame `joined {room, kind, epoch, seq, role, presence, state}` without its last bytes: those are the encoded state, which many may share.
+///
+/// # Errors
+/// As [`joined_with_events`].
+pub fn joined_until_state(head: &JoinedHead<'_>, presence: &[PresenceEntry]) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    let mut out = joined_until_body(head, presence, 0)?;
+    out.key("state");
+    Ok(out.into_vec())
+}
+
+fn joined_until_body(head: &JoinedHead<'_>, presence: &[PresenceEntry], body: usize) -> Result<Out, rmp_serde::encode::Error> {
     let presence = rmp_serde::to_vec_named(presence)?;
-    let bytes = match body {
-        JoinedBody::State(state) => state.len(),
-        JoinedBody::Events(records) => records.iter().map(|record| record.len()).sum(),
-    };
-    let mut out = Out::with_capacity(bytes + presence.len() + 160);
+    let mut out = Out::with_capacity(presence.len() + body + 160);
     out.map(8);
     out.key("t").str("joined");
     out.key("room").id(head.room.as_bytes());
@@ -221,19 +231,8 @@ pub fn encode_joined(head: &JoinedHead<'_>, body: JoinedBody<'_>, presence: &[Pr
     out.key("epoch").uint(head.epoch.0);
     out.key("seq").uint(head.seq.0);
     out.key("role").str(head.role.as_str());
-    match body {
-        JoinedBody::State(state) => {
-            out.key("state").raw(state);
-        }
-        JoinedBody::Events(records) => {
-            out.key("events").array(records.len());
-            for record in records {
-                out.raw(record);
-            }
-        }
-    }
     out.key("presence").raw(&presence);
-    Ok(out.into_vec())
+    Ok(out)
 }
 
 #[cfg(test)]

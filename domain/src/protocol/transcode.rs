@@ -7,7 +7,7 @@ use rmp::decode::{read_f32, read_f64, read_int, read_marker};
 use thiserror::Error;
 
 /// Bytes that are not MessagePack as this server writes it.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("not the MessagePack that this server writes: {0}")]
 pub struct TranscodeError(&'static str);
 
@@ -23,6 +23,33 @@ pub fn to_json(bytes: &[u8]) -> Result<Vec<u8>, TranscodeError> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 2);
     value(&mut input, &mut out, DEPTH_MAX)?;
     if input.is_empty() { Ok(out) } else { Err(TranscodeError("bytes after the value")) }
+}
+
+/// The JSON text of a map whose last value is JSON already: `head` is the map up to its last key.
+///
+/// # Errors
+/// As [`to_json`]; `last` is not looked at.
+pub fn to_json_around(head: &[u8], last: &[u8]) -> Result<Vec<u8>, TranscodeError> {
+    let mut input = head;
+    let mut out = Vec::with_capacity(head.len() + head.len() / 2 + last.len());
+    let marker = read_marker(&mut input).map_err(|_| ENDS)?;
+    // FixMap has its length in the marker; Map16 and Map32 have it behind.
+    let entries = match marker.to_u8() {
+        fixed @ 0x80..=0x8f => usize::from(fixed & 0x0f),
+        0xde | 0xdf => length(&mut input, marker)?,
+        _ => return Err(TranscodeError("not a map")),
+    };
+    let before_last = entries.checked_sub(1).ok_or(TranscodeError("a map without entries"))?;
+    out.push(b'{');
+    for _ in 0..before_last {
+        key(&mut input, &mut out)?;
+        value(&mut input, &mut out, DEPTH_MAX - 1)?;
+        out.push(b',');
+    }
+    key(&mut input, &mut out)?;
+    out.extend_from_slice(last);
+    out.push(b'}');
+    if input.is_empty() { Ok(out) } else { Err(TranscodeError("bytes after the last key")) }
 }
 
 const ENDS: TranscodeError = TranscodeError("it ends early");
@@ -128,15 +155,21 @@ fn map(input: &mut &[u8], out: &mut Vec<u8>, len: usize, depth: usize) -> Result
         if index > 0 {
             out.push(b',');
         }
-        // Strings are FixStr (0xa0 to 0xbf) or Str8, Str16, Str32 (0xd9 to 0xdb); a UUID key is written as its string.
-        match input.first() {
-            Some(0xa0..=0xbf | 0xd9..=0xdb | 0xc4) => value(input, out, depth)?,
-            _ => return Err(TranscodeError("a key that is not a string")),
-        }
-        out.push(b':');
+        key(input, out)?;
         value(input, out, depth)?;
     }
     out.push(b'}');
+    Ok(())
+}
+
+/// A map's key, and the colon after it.
+fn key(input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), TranscodeError> {
+    // Strings are FixStr (0xa0 to 0xbf) or Str8, Str16, Str32 (0xd9 to 0xdb); a UUID key is written as its string.
+    match input.first() {
+        Some(0xa0..=0xbf | 0xd9..=0xdb | 0xc4) => value(input, out, 0)?,
+        _ => return Err(TranscodeError("a key that is not a string")),
+    }
+    out.push(b':');
     Ok(())
 }
 
@@ -190,6 +223,23 @@ mod tests {
         #[test]
         fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = to_json(&bytes);
+            let _ = to_json_around(&bytes, b"null");
+        }
+
+        #[test]
+        fn a_last_value_that_is_json_already_makes_no_difference(entries in 0..40_usize, value in any_value()) {
+            let mut map: Vec<(String, Value)> = (0..entries).map(|n| (format!("k{n}"), value.clone())).collect();
+            map.push(("last".to_owned(), value.clone()));
+            let mut packed = Vec::new();
+            rmp::encode::write_map_len(&mut packed, u32::try_from(map.len()).unwrap()).unwrap();
+            for (key, value) in &map {
+                rmp::encode::write_str(&mut packed, key).unwrap();
+                packed.extend(rmp_serde::to_vec_named(value).unwrap());
+            }
+            let last = rmp_serde::to_vec_named(&value).unwrap();
+            let head = &packed[..packed.len() - last.len()];
+            prop_assert_eq!(to_json_around(head, &to_json(&last).unwrap()).unwrap(), to_json(&packed).unwrap());
+            prop_assert!(to_json_around(&packed, b"null").is_err());
         }
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use serde_json::json;
-use tripsync_domain::protocol::{EventRecord, JoinedBody, JoinedHead, encode_events, encode_joined};
+use tripsync_domain::protocol::{EventRecord, JoinedHead, encode_events, joined_until_state, joined_with_events};
 use tripsync_domain::{ClientId, CommandNumber, Epoch, Role, RoomId, Seq};
 
 fn record(seq: u64, client: Uuid, n: u64) -> Vec<u8> {
@@ -31,10 +31,10 @@ fn the_servers_own_frames_are_read() {
     assert_ne!(read[0].hash(), read[1].hash());
 
     let head = JoinedHead { room, kind: "trip", epoch: Epoch(3), seq: Seq(42), role: Role::Viewer };
-    let bytes = encode_joined(&head, JoinedBody::Events(&slices), &[]).unwrap();
+    let bytes = joined_with_events(&head, &[], &slices).unwrap();
     let Some(Frame::Joined { epoch: 3, seq: 42, body: Body::Events(events), .. }) = Frame::read(&bytes) else { panic!() };
     assert_eq!(events.len(), 2);
-    let bytes = encode_joined(&head, JoinedBody::State(&[0x81, 0xa1, b'x', 0xc0]), &[]).unwrap();
+    let bytes = [joined_until_state(&head, &[]).unwrap(), vec![0x81, 0xa1, b'x', 0xc0]].concat();
     let Some(Frame::Joined { body: Body::State(state), .. }) = Frame::read(&bytes) else { panic!() };
     assert_eq!(state, [0x81, 0xa1, b'x', 0xc0]);
 }

@@ -1,4 +1,4 @@
-//! What members at another node cost the room's owner: one word per event and node, however many they are.
+//! What members at another node cost the room's owner: one word per event and node, however many they are, and one view for those who come in together.
 
 use serde_json::json;
 use tripsync_domain::protocol::Codec;
@@ -44,7 +44,38 @@ async fn an_event_costs_the_owner_one_word_per_node() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_come_in_together_are_shown_one_view() {
+    let fleet = Fleet::start(&Plan::of(0), Wiring::Direct).await;
+    let [owner, near, _] = fleet.servers.as_slice() else { panic!("three nodes") };
+    let account = Account::register(owner.address(), "Ana").await;
+    let trip = account.make(owner.address(), "/trips", &json!({"title": "Lisbon"})).await;
+    let room: Uuid = trip["id"].as_str().unwrap().parse().unwrap();
+    let mut author = Client::connect(&owner.live_url(), &account.token, Codec::MessagePack).await;
+    author.join(room).await;
+    let last = author.ask(room, json!({"type": "send_message", "body": "\"what is quoted\""})).await.unwrap();
+    let mut members = Vec::new();
+    for index in 0..SOCKETS {
+        let codec = if index % 2 == 0 { Codec::MessagePack } else { Codec::Json };
+        members.push(Client::connect(&near.live_url(), &account.token, codec).await);
+    }
+    let before = (words(owner, "start").await, words(owner, "start_with_view").await);
+    futures_util::future::join_all(members.iter_mut().map(|member| member.join(room))).await;
+    let (starts, views) = (words(owner, "start").await - before.0, words(owner, "start_with_view").await - before.1);
+    assert_eq!(starts + views, SOCKETS as u64);
+    assert!((1..=SOCKETS as u64 / 2).contains(&views), "{views} views for {SOCKETS}");
+    author.reached(room, last).await;
+    for member in &members {
+        author.room(room).agrees_with(member.room(room));
+    }
+}
+
 /// Words with events that a node has told others.
 async fn fans(server: &Server) -> u64 {
-    server.metric("tripsync_cluster_words_sent_total{kind=\"fan\"}").await.unwrap_or(0)
+    words(server, "fan").await
+}
+
+/// Words of a kind that a node has told others.
+async fn words(server: &Server, kind: &str) -> u64 {
+    server.metric(&format!("tripsync_cluster_words_sent_total{{kind=\"{kind}\"}}")).await.unwrap_or(0)
 }

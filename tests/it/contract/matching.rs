@@ -215,7 +215,7 @@ impl Town {
         struct Ride {
             id: ItemId,
         }
-        let ride = rmp_serde::from_slice::<Rides>(&view.state).unwrap().ride.unwrap().id;
+        let ride = rmp_serde::from_slice::<Rides>(view.state.packed()).unwrap().ride.unwrap().id;
         self.ask(inbox, who, json!({"type": "cancel_ride", "ride": ride})).await;
     }
 }

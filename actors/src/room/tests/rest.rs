@@ -109,7 +109,7 @@ async fn a_snapshot_is_only_a_short_cut() {
         }
         let before = stage.engine.read(ROOM, BEN).await.unwrap();
         let after = stage.another().await.read(ROOM, BEN).await.unwrap();
-        assert_eq!((before.seq, &before.state), (after.seq, &after.state), "version {version}, readable: {readable}");
+        assert_eq!((before.seq, before.state.packed()), (after.seq, after.state.packed()), "version {version}, readable: {readable}");
     }
 }
 

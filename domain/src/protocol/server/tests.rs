@@ -72,8 +72,8 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("error", ServerFrame::Error { rejection, about: Some(About { room, n: Some(n) }) }),
     ];
     let mut frames: Vec<_> = simple.into_iter().map(|(name, frame)| (name, frame.encode().unwrap())).collect();
-    frames.push(("joined with state", encode_joined(&head, JoinedBody::State(&view), std::slice::from_ref(&entry)).unwrap()));
-    frames.push(("joined with events", encode_joined(&head, JoinedBody::Events(&[&record, &bare]), &[]).unwrap()));
+    frames.push(("joined with state", [joined_until_state(&head, std::slice::from_ref(&entry)).unwrap(), view].concat()));
+    frames.push(("joined with events", joined_with_events(&head, &[], &[&record, &bare]).unwrap()));
     frames.push(("events", encode_events(room, Epoch(3), Seq(42), [record.as_slice(), bare.as_slice()].into_iter())));
     frames
 }

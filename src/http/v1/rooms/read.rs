@@ -17,7 +17,6 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::marker::PhantomData;
 use tripsync_actors::room::RoomView;
-use tripsync_domain::protocol::to_json;
 use tripsync_domain::{ErrorCode, Role, RoomId, Seq, UserId};
 
 /// Who reads a room of a kind, and what the caller has already.
@@ -108,11 +107,11 @@ impl<K: Served> Reader<K> {
         self.knock(app, room).await?;
         let RoomView { kind, epoch, seq, role, state } = view::<K>(app, room, self.user).await?;
         self.wants(seq)?;
-        let state = to_json(&state).map_err(|error| Problem::internal(&error))?;
+        let state = state.json().map_err(|error| Problem::internal(&error))?;
         // The state's bytes are JSON already: they are put in, not read again.
         let mut body = json!({"room": room, "kind": kind, "epoch": epoch, "seq": seq, "role": role}).to_string();
         body.pop();
-        let body = [body.as_bytes(), b",\"state\":", &state, b"}"].concat();
+        let body = [body.as_bytes(), b",\"state\":", state, b"}"].concat();
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (ETAG, etag(seq))];
         Ok((headers, body).into_response())
     }
@@ -147,7 +146,7 @@ pub(in crate::http::v1) async fn member<K: Served>(app: &App, room: RoomId, user
 /// The durable state of a room through its actor.
 pub(in crate::http::v1) async fn see<K: Served, T: DeserializeOwned>(app: &App, room: RoomId, user: UserId) -> Result<Seen<T>, Problem> {
     let RoomView { seq, role, state, .. } = view::<K>(app, room, user).await?;
-    let state = rmp_serde::from_slice(&state).map_err(|error| Problem::internal(&StoreError::decode(error)))?;
+    let state = rmp_serde::from_slice(state.packed()).map_err(|error| Problem::internal(&StoreError::decode(error)))?;
     Ok(Seen { seq, role, state })
 }
 
