@@ -7,7 +7,7 @@ use tripsync_domain::Timestamp;
 use uuid::Uuid;
 
 /// Attempts of a request that the server asks to repeat.
-const ATTEMPTS_MAX: u32 = 50;
+const ATTEMPTS_MAX: usize = 50;
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Idle connections are given up before the server does it (after 10 s), perhaps while a request is on its way.
@@ -53,8 +53,9 @@ impl Rest {
     }
 
     async fn call(&self, method: reqwest::Method, path: &str, token: Option<&str>, body: Option<&Value>) -> anyhow::Result<Value> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
         for attempt in 1.. {
-            let address = &self.addresses[self.next.fetch_add(1, Ordering::Relaxed) % self.addresses.len()];
+            let address = &self.addresses[(first + attempt) % self.addresses.len()];
             let mut request = self.http.request(method.clone(), format!("http://{address}/api/v1{path}"));
             if let Some(body) = body {
                 request = request.json(body);
@@ -62,7 +63,11 @@ impl Rest {
             if let Some(token) = token {
                 request = request.bearer_auth(token);
             }
-            let answer = request.send().await.with_context(|| format!("{method} {path}"))?;
+            let answer = match request.send().await {
+                // Nothing was sent, and another node may be there.
+                Err(error) if error.is_connect() && attempt < self.addresses.len() => continue,
+                answer => answer.with_context(|| format!("{method} {path}"))?,
+            };
             let status = answer.status();
             let text = answer.text().await?;
             if (status.as_u16() == 503 || status.as_u16() == 429) && attempt < ATTEMPTS_MAX {

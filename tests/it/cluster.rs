@@ -18,5 +18,6 @@ mod rebalance;
 mod rest;
 mod script;
 mod seats;
+mod storm;
 mod table;
 mod verdict;

@@ -14,31 +14,31 @@ use crate::harness::sibling;
 
 /// One run of the tool.
 #[derive(Debug)]
-struct Ran {
+pub(crate) struct Ran {
     output: Output,
     /// The result, when there was one.
-    result: Option<Value>,
+    pub(crate) result: Option<Value>,
 }
 
 impl Ran {
-    fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.output.status.code()
     }
 
     /// One of the verdict's checks.
-    fn check(&self, name: &str) -> &Value {
+    pub(crate) fn check(&self, name: &str) -> &Value {
         let checks = self.result.as_ref().and_then(|result| result["checks"].as_array()).expect("a result with checks");
         checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check {name} in {checks:?}"))
     }
 
     /// Everything that it said, for a failing test.
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         format!("{}\n{}", String::from_utf8_lossy(&self.output.stdout), String::from_utf8_lossy(&self.output.stderr))
     }
 }
 
 /// Runs the tool; `sabotage` is what is broken.
-fn load(arguments: &[&str], sabotage: Option<&str>) -> Ran {
+pub(crate) fn load(arguments: &[&str], sabotage: Option<&str>) -> Ran {
     let folder = TempDir::new().unwrap();
     let json = folder.path().join("result.json");
     let mut command = Command::new(sibling("tripsync-load", "loadtest"));

@@ -37,7 +37,7 @@ pub enum Build {
 ///
 /// # Errors
 /// Something cannot be built or started; the text says what.
-pub fn run(nodes: usize, server: &Build) -> anyhow::Result<bool> {
+pub fn run(nodes: usize, server: &Build, settings: &[String]) -> anyhow::Result<bool> {
     ensure!((1..=9).contains(&nodes), "--nodes: 1 to 9");
     let program = match server {
         Build::Fresh { release } => build(*release)?,
@@ -49,7 +49,7 @@ pub fn run(nodes: usize, server: &Build) -> anyhow::Result<bool> {
     let secrets = Secrets { signing: random_secret(), cluster: random_secret() };
     let mut running: Vec<Node> = Vec::new();
     for number in 1..=nodes {
-        running.push(Node::start(&program, number, &postgres.url("postgres"), &redis.url(), &secrets)?);
+        running.push(Node::start(&program, number, &postgres.url("postgres"), &redis.url(), &secrets, settings)?);
     }
     let password = random_secret();
     register(&running[0].address, &password)?;
@@ -103,7 +103,7 @@ struct Node {
 }
 
 impl Node {
-    fn start(program: &Path, number: usize, postgres: &str, redis: &str, secrets: &Secrets) -> anyhow::Result<Self> {
+    fn start(program: &Path, number: usize, postgres: &str, redis: &str, secrets: &Secrets, settings: &[String]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("tripsync-node-").tempdir().context("cannot make a temporary directory")?;
         let mut guardian = Guardian::start(Signal::Term, Some(dir.path()))?;
         let (ready, log) = (dir.path().join("ready.json"), dir.path().join("node.log"));
@@ -116,6 +116,7 @@ impl Node {
         let child = command
             .args(["serve", "--ready-file"])
             .arg(&ready)
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .env("TRIPSYNC__HTTP__LISTEN", &address)
             .env("TRIPSYNC__METRICS__LISTEN", format!("127.0.0.1:{}", free_port()?))
             .env("TRIPSYNC__DATA_DIR", dir.path().join("data"))

@@ -76,6 +76,9 @@ enum Command {
         /// This server, instead of building one.
         #[arg(long, conflicts_with = "release")]
         program: Option<PathBuf>,
+        /// A setting of every node, as in --set live.sockets_per_user_max=1000; repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
     },
     /// Break things under three nodes at work (optimised servers, real Postgres and Redis) and print what was lost, which must be
     /// nothing, and how long rooms paused. All of it takes about an hour.
@@ -110,8 +113,8 @@ fn main() -> ExitCode {
         Command::Services { command } => xtask::test_run::with_services(&command),
         Command::Figures { folder, only, runs } => xtask::figures::run(&folder, &only, runs),
         Command::Sim { seeds, seed, plan } => xtask::sim::run(&xtask::sim::Seeds { count: seeds, first: seed, plan }),
-        Command::Cluster { nodes, release, program } => {
-            xtask::cluster::run(nodes, &program.map_or(Build::Fresh { release }, Build::Program))
+        Command::Cluster { nodes, release, program, settings } => {
+            xtask::cluster::run(nodes, &program.map_or(Build::Fresh { release }, Build::Program), &settings)
         }
         Command::Chaos { rounds, seconds, only, rooms, commands, claims } => {
             xtask::chaos::run(&xtask::chaos::Campaign { rounds, seconds, only, rooms, commands, claims })

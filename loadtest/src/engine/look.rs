@@ -6,7 +6,7 @@ use super::shard::Shard;
 use super::socket::Opening;
 use crate::scenario::RoomKind;
 use crate::wire::{Body, Codec, Frame, Out, Since, encode};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -91,10 +91,21 @@ struct Seen {
 }
 
 async fn join(shard: &Shard, room: u32, since: Option<Since>) -> anyhow::Result<Seen> {
+    let mut seen = Err(anyhow!("no address"));
+    for (turn, _) in shard.job.addresses.iter().enumerate() {
+        seen = join_at(shard, room, since, room as usize + turn).await;
+        if seen.is_ok() {
+            break;
+        }
+    }
+    seen
+}
+
+async fn join_at(shard: &Shard, room: u32, since: Option<Since>, at: usize) -> anyhow::Result<Seen> {
     let job = &shard.job;
     let about = &job.rooms[room as usize];
     let opening = Opening {
-        address: &job.addresses[room as usize % job.addresses.len()],
+        address: &job.addresses[at % job.addresses.len()],
         source: None,
         token: &job.accounts[about.owner as usize].token,
         run: job.run,

@@ -335,18 +335,19 @@ impl Shard {
     async fn enter(&self, slot: u32, at_start: bool) -> anyhow::Result<()> {
         let gate = if at_start { &self.opening } else { &self.returning };
         let permit = gate.acquire().await?;
-        let (client, codec) = {
+        let (client, codec, failures) = {
             let mut member = self.members[slot as usize].borrow_mut();
             member.place = Place::Out;
             if member.since_us == 0 {
                 member.since_us = self.clock.now_us();
             }
-            (member.client, member.codec)
+            (member.client, member.codec, member.failures as usize)
         };
         let reads = self.job.scenario.personas[usize::from(client.persona)].reads;
         let at = client.index as usize;
         let source: Option<Ipv4Addr> = if self.job.sources.is_empty() { None } else { Some(self.job.sources[at % self.job.sources.len()]) };
-        let address = &self.job.addresses[at % self.job.addresses.len()];
+        // After a failure another node may be better.
+        let address = &self.job.addresses[(at + failures) % self.job.addresses.len()];
         let token = &self.job.accounts[client.account as usize].token;
         let opening = Opening { address, source, token, run: self.job.run, index: client.index, codec, reads };
         let socket = opening.open(&self.meter).await?;
