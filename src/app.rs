@@ -200,22 +200,24 @@ impl Running {
         tracing::info!("shutting down");
         let app = self.app;
         app.draining.cancel();
+        metrics::gauge!("tripsync_draining").set(1.0);
         let delay = tokio::time::sleep(app.config.http.drain_delay);
         // Either way the next step is the same.
         let _ = self.shutdown.force.run_until_cancelled(delay).await;
         self.closing.cancel();
         app.live.drain();
         let limit = app.config.http.drain_timeout;
+        let end = tokio::time::Instant::now() + limit;
         tokio::select! {
             () = self.accepting.wait() => {}
             // A background task's query hangs; it is cut off with the rest.
-            () = tokio::time::sleep(limit) => tracing::warn!("background tasks do not end"),
+            () = tokio::time::sleep_until(end) => tracing::warn!("background tasks do not end"),
             () = self.shutdown.force.cancelled() => {}
         }
         app.tasks.close();
         tokio::select! {
             () = app.tasks.wait() => {}
-            () = tokio::time::sleep(limit) => {
+            () = tokio::time::sleep_until(end) => {
                 tracing::warn!(left = app.tasks.len(), "drain time is over: the rest is cut off");
             }
             () = self.shutdown.force.cancelled() => {

@@ -66,6 +66,7 @@ pub(crate) fn metrics_router() -> Router {
     // Installed now, so that nothing is missed before the first scrape.
     let _ = recorder();
     metrics::gauge!("tripsync_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics::gauge!("tripsync_draining").set(0.0);
     Router::new().route("/metrics", get(page))
 }
 

@@ -103,6 +103,17 @@ struct Desks {
     ended: VecDeque<RelayId>,
 }
 
+impl Desks {
+    fn end(&mut self, relay: RelayId) {
+        if self.open.remove(&relay).is_some() {
+            self.ended.push_back(relay);
+            if self.ended.len() > ENDED_MAX {
+                self.ended.pop_front();
+            }
+        }
+    }
+}
+
 /// Whose a room is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claimed {
@@ -191,12 +202,7 @@ impl Cluster {
     }
 
     pub(crate) fn desk_ended(&self, relay: RelayId) {
-        let mut desks = self.desks.lock();
-        desks.open.remove(&relay);
-        desks.ended.push_back(relay);
-        if desks.ended.len() > ENDED_MAX {
-            desks.ended.pop_front();
-        }
+        self.desks.lock().end(relay);
     }
 
     async fn keep(self: Arc<Self>, engine: WeakEngine) {
@@ -279,8 +285,11 @@ impl Cluster {
             };
             if !silent.is_empty() {
                 self.end_relays(|owner| silent.contains(&owner));
-                // Their inboxes end with this.
-                self.desks.lock().open.retain(|_, (node, _)| !silent.contains(node));
+                let mut desks = self.desks.lock();
+                let of_silent = |(relay, (node, _)): (&RelayId, &(NodeId, _))| silent.contains(node).then_some(*relay);
+                let ending: Vec<_> = desks.open.iter().filter_map(of_silent).collect();
+                // Their inboxes end with this. A desk may take long to notice, and there must not be a second one for its relay meanwhile.
+                ending.into_iter().for_each(|relay| desks.end(relay));
             }
         }
     }

@@ -17,6 +17,7 @@ mod proof;
 mod release;
 mod reload;
 mod time;
+mod views;
 mod visit;
 
 pub(crate) use load::caught;
@@ -25,7 +26,6 @@ pub(crate) use members::{Answers, Members};
 pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomView, SessionInfo};
 
 use crate::engine::Shared;
-use crate::frame::View;
 use crate::ports::Snapshot;
 use crate::room::clients::Clients;
 use crate::room::gate::{Asker, Gate, Output};
@@ -34,6 +34,7 @@ use crate::room::log::Log;
 use crate::room::message::Own;
 use crate::room::presence::Board;
 use crate::room::proof::Doubt;
+use crate::room::views::Views;
 use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
@@ -111,8 +112,8 @@ pub(crate) struct Room<K: RoomKind> {
     tick_at: Option<(Instant, Duration)>,
     /// When presence was sent last, and how long it had been gathered; set by a tick that told only of comings, cleared by any other.
     told_comings: Option<(Instant, Duration)>,
-    /// The view that was encoded last: a join storm shares it.
-    view: Option<(Seq, u64, View)>,
+    /// The views that were encoded last: a join storm shares them.
+    views: Views,
     /// The seq of the newest snapshot that is kept or on its way.
     snapshot: Seq,
     /// Joins and reads that wait for a reload.
@@ -155,7 +156,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             board: Board::default(),
             tick_at: None,
             told_comings: None,
-            view: None,
+            views: Views::default(),
             snapshot,
             held: Vec::new(),
             doubt,
@@ -199,6 +200,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
         }
         room.release(&[]);
         room.submit().await;
+        room.views.keep_only(room.log.decided());
         if room.draining && room.phase == Phase::Live && room.is_settled() {
             room.finish().await;
         }
@@ -271,7 +273,7 @@ impl<K: RoomKind> Room<K> {
         if !self.rest_armed {
             self.rest_armed = true;
             // Kept while it is asked for: reading over REST shares it too.
-            self.view = None;
+            self.views.forget();
             let wait = self.shared.config.idle_after.saturating_sub(self.last_use.elapsed());
             self.myself.send_after(wait, || RoomMsg::Own(Own::Rest));
         }

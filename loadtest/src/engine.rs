@@ -2,11 +2,12 @@
 //!
 //! One process has a thread that keeps the schedule ([`pacer`]) and a few threads with sockets ([`shard`]), each with a runtime of its own, so that a
 //! delivery is read and judged without waking another thread. What is done is described by a [`Job`], which can be handed to another process;
-//! what came of it by a [`Harvest`]. Knows nothing about scenarios' files, REST, or how servers are started.
+//! what came of it by a [`Harvest`]. Knows nothing about scenarios' files or how servers are started.
 
 pub(crate) mod acts;
 mod burst;
 pub(crate) mod clock;
+mod entry;
 pub(crate) mod harvest;
 mod heard;
 pub(crate) mod job;

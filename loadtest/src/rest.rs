@@ -10,6 +10,9 @@ use uuid::Uuid;
 const ATTEMPTS_MAX: usize = 50;
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// Of everybody.
+const PASSWORD: &str = "correct horse battery staple 9";
+
 /// Idle connections are given up before the server does it (after 10 s), perhaps while a request is on its way.
 const IDLE_MAX: std::time::Duration = std::time::Duration::from_secs(4);
 
@@ -86,11 +89,17 @@ impl Rest {
 
     /// Registers somebody; their id and token.
     pub(crate) async fn register(&self, name: &str) -> anyhow::Result<(Uuid, String)> {
-        let new = json!({"email": format!("{name}@example.org"), "username": name, "password": "correct horse battery staple 9"});
+        let new = json!({"email": email(name), "username": name, "password": PASSWORD});
         let made = self.call(reqwest::Method::POST, "/auth/register", None, Some(&new)).await?;
-        let token = made["access_token"].as_str().context("no access token")?.to_owned();
+        let token = access_token(&made)?;
         let user = made["user"]["id"].as_str().or(made["id"].as_str()).and_then(|id| id.parse().ok()).unwrap_or_default();
         Ok((user, token))
+    }
+
+    /// Logs somebody in who was registered; the token.
+    pub(crate) async fn log_in(&self, name: &str) -> anyhow::Result<String> {
+        let login = json!({"email": email(name), "password": PASSWORD});
+        access_token(&self.call(reqwest::Method::POST, "/auth/login", None, Some(&login)).await?)
     }
 
     /// Makes a trip.
@@ -146,6 +155,14 @@ impl Rest {
         let items = page.get("items").cloned().context("the log has no items")?;
         Ok((serde_json::from_value(items)?, next))
     }
+}
+
+fn email(name: &str) -> String {
+    format!("{name}@example.org")
+}
+
+fn access_token(session: &Value) -> anyhow::Result<String> {
+    Ok(session["access_token"].as_str().context("no access token")?.to_owned())
 }
 
 fn id(made: &Value) -> anyhow::Result<Uuid> {

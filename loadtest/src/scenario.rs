@@ -109,6 +109,9 @@ pub(crate) struct Persona {
     /// Whether it reads what it is sent.
     #[serde(default = "yes")]
     pub(crate) reads: bool,
+    /// Whether it logs in with its password before each connection, which the server has to hash; otherwise its token is there from before.
+    #[serde(default)]
+    pub(crate) logs_in: bool,
     /// Share of commands that are sent twice, as a client does that lost an answer.
     #[serde(default)]
     pub(crate) repeats: f64,
@@ -164,6 +167,9 @@ pub(crate) struct Phase {
     /// Factor on every rate.
     #[serde(default = "one")]
     pub(crate) rate: f64,
+    /// The factor at the phase's end, to which it rises or falls evenly; the same when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_to: Option<f64>,
     /// Sockets that drop at its beginning.
     #[serde(default)]
     pub(crate) storm: Option<Storm>,
@@ -265,7 +271,9 @@ impl Scenario {
             }
         }
         for phase in &self.phases {
-            ensure!(phase.rate >= 0.0 && phase.rate.is_finite(), "`rate` of phase `{}` is a factor of 0 or more", phase.name);
+            for (key, rate) in [("rate", phase.rate), ("rate_to", phase.rate_to.unwrap_or(phase.rate))] {
+                ensure!(rate >= 0.0 && rate.is_finite(), "`{key}` of phase `{}` is a factor of 0 or more", phase.name);
+            }
             if let Some(storm) = &phase.storm {
                 ensure!((0.0..=1.0).contains(&storm.share), "`share` of the storm in `{}` is between 0 and 1", phase.name);
                 let known = self.personas.iter().any(|persona| storm.hits(persona));

@@ -4,22 +4,23 @@
 //! per node and is passed on to the sessions here, each with its own budget. It keeps no state of the room, so that it can never show an old one; when
 //! a message is missing, the owner is silent or gone, it ends, and its sessions look for the room again, from where each of them is.
 
+mod calls;
+
 use super::Cluster;
 use super::pulse::Pulse;
 use super::wire::{self, Down, RelayId, Sender, Shown, Up, Word};
 use crate::engine::{Reserved, Shared};
 use crate::frame::{Frame, View, frame_of};
-use crate::ports::SessionSink;
 use crate::room::message::{Own, Parsed};
-use crate::room::{Answers, From, Members, Op, Outcome, Read, Recent, RoomMsg, RoomView};
+use crate::room::{Answers, From, Members, Op, Outcome, Recent, RoomMsg, RoomView};
 use bytes::Bytes;
+use calls::{Call, Calls, Held};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
 use tripsync_domain::protocol::ServerFrame;
 use tripsync_domain::{ErrorCode, NodeId, Rejection, RoomId, Seq, SessionId};
@@ -49,9 +50,7 @@ pub(crate) struct Relay {
     joinings: HashMap<SessionId, u32>,
     /// Counted over all sessions, so that one that comes again is not taken for what it was before.
     last_joining: u32,
-    /// What is unanswered, by a number of its own.
-    calls: BTreeMap<u64, Call>,
-    last_call: u64,
+    calls: Calls,
     /// Numbers of the last messages to and from the owner.
     sent: u64,
     heard: u64,
@@ -65,19 +64,6 @@ pub(crate) struct Relay {
     used_at: Instant,
     /// Off the registry; whoever still has its address is sent back there.
     gone: bool,
-}
-
-/// Something that the owner has not answered.
-enum Call {
-    Session { session: SessionId, sink: Arc<dyn SessionSink>, held: Held },
-    Caller { reply: oneshot::Sender<Result<Outcome, Rejection>>, numbered: bool, held: Held },
-    Read(Read),
-}
-
-/// What a command holds until it is answered.
-struct Held {
-    _permits: Vec<OwnedSemaphorePermit>,
-    kept: Option<Reserved>,
 }
 
 impl Actor for RelayActor {
@@ -103,8 +89,7 @@ impl Actor for RelayActor {
             members,
             joinings: HashMap::new(),
             last_joining: 0,
-            calls: BTreeMap::new(),
-            last_call: 0,
+            calls: Calls::default(),
             sent: 0,
             heard: 0,
             backlog,
@@ -152,9 +137,8 @@ impl Relay {
             RoomMsg::Op(op) => self.op(op),
             RoomMsg::Read(read) => {
                 self.used_at = Instant::now();
-                self.last_call += 1;
-                let (call, who) = (self.last_call, read.who.clone());
-                self.calls.insert(call, Call::Read(read));
+                let who = read.who.clone();
+                let call = self.calls.ask(Call::Read(read));
                 self.up(Up::Read { call, who });
             }
             RoomMsg::Presence { session, state } => self.up(Up::Presence { session, state }),
@@ -193,15 +177,13 @@ impl Relay {
         let Op { from, id, command: Parsed { command, .. }, base, if_match, origin, ready, permits, receipt: _ } = op;
         // An address of a relay makes nothing else.
         let Ok(cmd) = command.downcast::<Value>() else { return };
-        self.last_call += 1;
-        let call = self.last_call;
         let reservation = ready.kept.as_ref().map(Reserved::id);
         let held = Held { _permits: permits, kept: ready.kept };
         let (sender, waits) = match from {
             From::Session { id: session, sink } => (Sender::Session(session), Call::Session { session, sink, held }),
             From::Caller { author, reply } => (Sender::Caller(author), Call::Caller { reply, numbered: id.is_some(), held }),
         };
-        self.calls.insert(call, waits);
+        let call = self.calls.ask(waits);
         let (users, reserved) = (ready.users, ready.reserved);
         self.up(Up::Op(wire::Op { call, from: sender, id, cmd: *cmd, base, if_match, origin, users, reserved, reservation }));
     }
@@ -298,42 +280,17 @@ impl Relay {
                     self.up(Up::Leave { session, dropped: false });
                 }
             }
-            Down::Settled { call } => self.settled(call),
-            Down::Answer { call, answer } => {
-                if let Some(Call::Caller { reply, mut held, .. }) = self.calls.remove(&call) {
-                    if let Some(kept) = held.kept.as_mut() {
-                        // The owner has taken it over.
-                        kept.settled();
-                    }
-                    // The caller may have given up waiting.
-                    let _ = reply.send(answer.map(Outcome::from));
-                }
-            }
+            Down::Settled { call } => self.calls.settled(call),
+            Down::Answer { call, answer } => self.calls.answer(call, answer.map(Outcome::from)),
             Down::View { call, view } => {
-                if let Some(Call::Read(read)) = self.calls.remove(&call) {
-                    let kind = self.kind;
-                    let wire = |view: wire::View| RoomView {
-                        kind,
-                        epoch: view.epoch,
-                        seq: view.seq,
-                        role: view.role,
-                        state: View::new(view.state),
-                    };
-                    let _ = read.reply.send(view.map(wire));
-                }
+                let kind = self.kind;
+                let shown = |wire::View { epoch, seq, role, state }| RoomView { kind, epoch, seq, role, state: View::new(state) };
+                self.calls.show(call, view.map(shown));
             }
             Down::Beat { sent } if sent > self.heard => self.missed(),
             Down::Beat { sent } if sent == self.heard => self.view = None,
             Down::Beat { .. } => {}
             Down::Gone { rejection } => self.end("the owner has no desk for it", rejection),
-        }
-    }
-
-    fn settled(&mut self, call: u64) {
-        if let Some(Call::Session { mut held, .. }) = self.calls.remove(&call)
-            && let Some(kept) = held.kept.as_mut()
-        {
-            kept.settled();
         }
     }
 
@@ -344,29 +301,14 @@ impl Relay {
     /// Frames for one session; who has left meanwhile gets its answers all the same.
     fn to(&self, session: SessionId, frames: &[Bytes]) {
         let frames: Vec<_> = frames.iter().map(Frame::new).collect();
-        if let Some(sink) = self.members.sink(session) {
-            sink.send_always(&frames);
-            return;
-        }
-        let waits = self.calls.values().find_map(|call| match call {
-            Call::Session { session: of, sink, .. } if *of == session => Some(sink),
-            Call::Session { .. } | Call::Caller { .. } | Call::Read(_) => None,
-        });
-        if let Some(sink) = waits {
+        if let Some(sink) = self.members.sink(session).or_else(|| self.calls.sink(session)) {
             sink.send_always(&frames);
         }
     }
 
     fn missed(&mut self) {
         metrics::counter!("tripsync_relays_broken_total", "by" => "relay").increment(1);
-        for call in self.calls.values_mut() {
-            // The owner is there and may be about to store it; what it refuses it gives back itself.
-            if let Call::Session { held: Held { kept: Some(kept), .. }, .. } | Call::Caller { held: Held { kept: Some(kept), .. }, .. } =
-                call
-            {
-                kept.settled();
-            }
-        }
+        self.calls.leave_reservations();
         self.end("a message is missing", None);
     }
 
@@ -382,20 +324,7 @@ impl Relay {
         }
         self.cluster.relay_ended(self.id);
         self.shared.registry.retire(self.room, self.myself.get_id());
-        for call in std::mem::take(&mut self.calls).into_values() {
-            match call {
-                // Its session joins again and sends again.
-                Call::Session { .. } => {}
-                Call::Caller { reply, numbered, .. } => {
-                    // Without a number it must not be tried again: it may be stored, whatever became of the room.
-                    let told = if numbered { rejection.clone().unwrap_or_else(moved) } else { unknown() };
-                    let _ = reply.send(Err(self.shared.spread(told)));
-                }
-                Call::Read(read) => {
-                    let _ = read.reply.send(Err(self.shared.spread(rejection.clone().unwrap_or_else(moved))));
-                }
-            }
-        }
+        self.calls.end(rejection.as_ref(), &self.shared);
         if let Some(rejection) = rejection.filter(|rejection| rejection.code != ErrorCode::Retry) {
             self.members.refuse_all(&rejection);
         }
@@ -431,8 +360,4 @@ impl Relay {
 
 fn moved() -> Rejection {
     Rejection::new(ErrorCode::Moved, "the room has moved; send it again under the same number").retry_after_ms(50)
-}
-
-fn unknown() -> Rejection {
-    Rejection::new(ErrorCode::Retry, "the room's node did not answer; the outcome is not known").retry_after_ms(500)
 }

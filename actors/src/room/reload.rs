@@ -75,7 +75,7 @@ impl<K: RoomKind> Room<K> {
         let mut old = std::mem::replace(&mut self.log, log);
         let missed = self.log.since(announced, self.log.decided());
         self.snapshot = snapshot;
-        self.view = None;
+        self.views.forget();
         self.phase = Phase::Live;
         let sabotage = self.shared.sabotage;
         let is_stored = |seq: Seq| {

@@ -59,14 +59,7 @@ impl<K: RoomKind> Room<K> {
     pub(super) fn view_for(&mut self, user: UserId) -> View {
         let at = self.log.decided();
         let key = K::view_key(&self.log.state, user);
-        match &self.view {
-            Some((seq, known, view)) if (*seq, *known) == (at, key) => view.clone(),
-            _ => {
-                let view = View::new(K::view(&self.log.state, user).into());
-                self.view = Some((at, key, view.clone()));
-                view
-            }
-        }
+        self.views.of(at, key, || K::view(&self.log.state, user))
     }
 
     pub(super) fn leave(&mut self, session: SessionId, dropped: bool) {

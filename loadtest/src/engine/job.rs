@@ -38,6 +38,8 @@ pub(crate) struct Room {
 /// Somebody who is logged in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
+    /// What it was registered as ([`crate::rest::Rest::register`]).
+    pub(crate) name: String,
     pub(crate) user: Uuid,
     pub(crate) token: String,
 }

@@ -49,27 +49,39 @@ pub(crate) struct Source {
     pub(crate) random: u64,
 }
 
-/// When phases begin, how fast everything goes in them, and when the last one ends.
+/// A phase: when it begins, and how fast everything goes at its beginning and, evenly nearing that, at its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) start_us: u64,
+    pub(crate) rate: f64,
+    pub(crate) rate_to: f64,
+}
+
+/// The phases, and when the last one ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
-    pub(crate) phases: Vec<(u64, f64)>,
+    pub(crate) phases: Vec<Stretch>,
     pub(crate) end_us: u64,
 }
 
 impl Timeline {
     /// When the next one comes that is `interval` behind `at` at rate 1: a share of the interval passes in each phase, as fast as the phase goes.
     fn after(&self, mut at: u64, interval_us: u64) -> Option<u64> {
-        #[expect(clippy::cast_precision_loss, reason = "intervals are far below 2^52 us")]
-        let mut left = interval_us as f64;
-        let mut index = self.phases.iter().take_while(|(start, _)| *start <= at).count().saturating_sub(1);
+        #[expect(clippy::cast_precision_loss, reason = "lengths of time are far below 2^52 us")]
+        let float = |us: u64| us as f64;
+        let mut left = float(interval_us);
+        let mut index = self.phases.iter().take_while(|phase| phase.start_us <= at).count().saturating_sub(1);
         loop {
-            let (_, rate) = self.phases.get(index)?;
-            let until = self.phases.get(index + 1).map_or(self.end_us, |(start, _)| *start);
-            #[expect(clippy::cast_precision_loss, reason = "the length of a phase")]
-            let passes = until.saturating_sub(at) as f64 * rate;
+            let Stretch { start_us, rate, rate_to } = *self.phases.get(index)?;
+            let until = self.phases.get(index + 1).map_or(self.end_us, |phase| phase.start_us);
+            let steepness = (rate_to - rate) / float(until.saturating_sub(start_us)).max(1.0);
+            let now = rate + steepness * float(at.saturating_sub(start_us));
+            let passes = float(until.saturating_sub(at)) * f64::midpoint(now, rate_to);
             if passes > left {
+                // The root of `now * t + steepness * t^2 / 2 = left`, in the form that also does for no steepness.
+                let wait = 2.0 * left / (now + (now * now + 2.0 * steepness * left).max(0.0).sqrt());
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and less than the phase's length")]
-                return Some(at + (left / rate).round().max(1.0) as u64);
+                return Some(at + wait.round().max(1.0) as u64);
             }
             left -= passes;
             at = until;
@@ -180,6 +192,29 @@ mod tests {
         std::iter::from_fn(|| schedule.pop()).map(|(_, due)| due.at_us).collect()
     }
 
+    fn steady(phases: &[(u64, f64)]) -> Vec<Stretch> {
+        phases.iter().map(|(start_us, rate)| Stretch { start_us: *start_us, rate: *rate, rate_to: *rate }).collect()
+    }
+
+    #[test]
+    fn a_rate_rises_and_falls_evenly() {
+        let up = Stretch { start_us: 0, rate: 0.0, rate_to: 2.0 };
+        let down = Stretch { start_us: 10_000, rate: 2.0, rate_to: 0.0 };
+        let timeline = Timeline { phases: vec![up, down], end_us: 20_000 };
+        let due = times(timeline, Source { begins_us: 0, wait_us: 100, ..SOURCE });
+        // As many as at rate 1: one where the rate reaches each hundred, t^2 / 10,000 of them after t.
+        assert!((198..=200).contains(&due.len()), "{}", due.len());
+        assert_eq!(due[0], 1_000);
+        for (count, at) in (1..=100).zip(&due) {
+            let expected = (f64::from(count) * 1_000_000.0).sqrt();
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let at = *at as f64;
+            assert!((at - expected).abs() < 60.0, "{count}: {at} instead of {expected}");
+        }
+        let (first, last) = (due[1] - due[0], due[due.len() - 1] - due[due.len() - 2]);
+        assert!(due[100] - due[99] < 60 && first > 300 && last > 300, "{first}, {last}");
+    }
+
     const SOURCE: Source = Source {
         shard: 0,
         slot: 0,
@@ -194,7 +229,7 @@ mod tests {
 
     #[test]
     fn phases_change_the_rate_and_nothing_comes_after_the_end() {
-        let timeline = Timeline { phases: vec![(1_000, 1.0), (1_250, 0.0), (2_000, 2.0)], end_us: 2_150 };
+        let timeline = Timeline { phases: steady(&[(1_000, 1.0), (1_250, 0.0), (2_000, 2.0)]), end_us: 2_150 };
         assert_eq!(times(timeline.clone(), SOURCE), [1_000, 1_100, 1_200, 2_025, 2_075, 2_125]);
         assert_eq!(times(timeline.clone(), Source { times: 2, ..SOURCE }), [1_000, 1_100]);
         assert_eq!(times(timeline.clone(), Source { interval_us: None, ..SOURCE }), [1_000]);
@@ -203,7 +238,7 @@ mod tests {
 
     #[test]
     fn clients_that_share_an_interval_out_share_it_at_every_rate() {
-        let timeline = Timeline { phases: vec![(0, 0.0), (1_000, 0.1), (3_050, 1.0)], end_us: 3_200 };
+        let timeline = Timeline { phases: steady(&[(0, 0.0), (1_000, 0.1), (3_050, 1.0)]), end_us: 3_200 };
         let second = Source { begins_us: 0, wait_us: 50, ..SOURCE };
         assert_eq!(times(timeline.clone(), Source { wait_us: 0, begins_us: 1_000, ..SOURCE }), [1_000, 2_000, 3_000, 3_145]);
         assert_eq!(times(timeline, second), [1_500, 2_500, 3_095, 3_195]);
@@ -211,7 +246,7 @@ mod tests {
 
     #[test]
     fn poisson_has_the_rate_that_was_asked_for() {
-        let timeline = Timeline { phases: vec![(1_000, 1.0)], end_us: 1_001_000 };
+        let timeline = Timeline { phases: steady(&[(1_000, 1.0)]), end_us: 1_001_000 };
         let count = times(timeline, Source { pace: Pace::Poisson, ..SOURCE }).len();
         assert!((9_600..10_400).contains(&count), "{count}");
     }

@@ -2,8 +2,8 @@
 
 use super::clock::micros;
 use super::job::Job;
-use super::pacer::{Source, Timeline, What, exponential, next_random, share};
-use crate::scenario::Pace;
+use super::pacer::{Source, Stretch, Timeline, What, exponential, next_random, share};
+use crate::scenario::{Pace, Phase};
 
 /// When each phase begins.
 pub(crate) fn starts(job: &Job, at_us: u64) -> Vec<u64> {
@@ -18,7 +18,9 @@ pub(crate) fn starts(job: &Job, at_us: u64) -> Vec<u64> {
 
 pub(super) fn timeline(job: &Job, at_us: u64) -> Timeline {
     let starts = starts(job, at_us);
-    let phases = starts.iter().zip(&job.scenario.phases).map(|(start, phase)| (*start, phase.rate)).collect();
+    let stretch =
+        |(start, phase): (&u64, &Phase)| Stretch { start_us: *start, rate: phase.rate, rate_to: phase.rate_to.unwrap_or(phase.rate) };
+    let phases = starts.iter().zip(&job.scenario.phases).map(stretch).collect();
     Timeline { phases, end_us: starts.last().copied().unwrap_or(at_us) }
 }
 

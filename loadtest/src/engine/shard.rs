@@ -8,16 +8,15 @@ use super::job::Job;
 use super::log::Log;
 use super::member::{Member, Outcome, Place, WAITING_MAX, Waiting};
 use super::pacer::{Due, What, share};
-use super::socket::{Meter, Opening};
+use super::socket::Meter;
 use super::tally::{Tally, Tick};
+use crate::rest::Rest;
 use crate::scenario::Mix;
 use crate::wire::{Out, encode};
-use anyhow::anyhow;
 use futures_util::Stream;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
-use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,12 +26,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::sleep;
 
-/// Attempts to get in, one after the other, before a client gives up.
-const ATTEMPTS_MAX: u32 = 20;
-/// Who was in for so long has got in, even if the server then ended the socket.
-const STAYED_US: u64 = 1_000_000;
-/// Wait before another attempt when the server does not say, times the attempts so far.
-const AGAIN: Duration = Duration::from_millis(100);
 /// Sockets that come back at once, per thread: what the kernel lets wait to be accepted is bounded.
 const RETURNING_MAX: usize = 256;
 
@@ -56,15 +49,17 @@ pub(crate) struct Shard {
     pub(crate) tally: RefCell<Tally>,
     pub(crate) verified: RefCell<Verified>,
     pub(crate) meter: Meter,
+    /// For those who log in; made when the first one does.
+    pub(super) rest: OnceCell<Rest>,
     metered: Cell<(u64, u64)>,
     pub(crate) deliveries: Cell<u64>,
     pub(crate) acked: Cell<u64>,
-    sockets: Cell<u64>,
+    pub(super) sockets: Cell<u64>,
     pub(crate) current_after_us: RefCell<BTreeMap<usize, u64>>,
     pub(crate) refusals: RefCell<BTreeMap<String, u64>>,
     pub(crate) answered: RefCell<BTreeMap<Mix, Answered>>,
-    opening: Semaphore,
-    returning: Semaphore,
+    pub(super) opening: Semaphore,
+    pub(super) returning: Semaphore,
     /// Whether those who never read do so now.
     pub(super) everybody_reads: Cell<bool>,
     pub(super) wake_slow: Notify,
@@ -91,6 +86,7 @@ impl Shard {
             tally: RefCell::new(Tally::new(job.scenario.phases.len())),
             verified: RefCell::default(),
             meter: Meter::default(),
+            rest: OnceCell::new(),
             metered: Cell::default(),
             deliveries: Cell::default(),
             acked: Cell::default(),
@@ -251,117 +247,8 @@ impl Shard {
         member.waiting.push_back(Waiting { n, due_us, sent_us, message, sendings, answers: 0, outcome, applied: 0, claim, mix });
     }
 
-    /// The socket drops, as it does in a tunnel, and the client comes back after a while.
-    fn drop_out(self: &Rc<Self>, slot: u32, due_us: u64, away_us: u64, storm: Option<(usize, u64)>) {
-        let mut member = self.members[slot as usize].borrow_mut();
-        if member.place != Place::In {
-            return;
-        }
-        if let Some(task) = member.task.take() {
-            task.abort();
-        }
-        member.place = Place::Away;
-        member.left_itself = true;
-        member.storm = storm;
-        member.failures = 0;
-        member.forget_socket();
-        self.sockets.set(self.sockets.get().saturating_sub(1));
-        member.since_us = due_us + away_us;
-        let task = tokio::task::spawn_local(Rc::clone(self).live(slot, false, Duration::from_micros(away_us)));
-        member.task = Some(task.abort_handle());
-    }
-
-    /// Gets a client in, reads for it, and gets it in again, until it is gone for good.
-    async fn live(self: Rc<Self>, slot: u32, at_start: bool, after: Duration) {
-        if !after.is_zero() {
-            sleep(after).await;
-        }
-        loop {
-            match self.enter(slot, at_start).await {
-                Ok(()) => {
-                    self.read(slot).await;
-                    self.ended(slot);
-                }
-                Err(error) => self.failed(slot, &error),
-            }
-            let wait = {
-                let mut member = self.members[slot as usize].borrow_mut();
-                if member.socket.is_some() {
-                    self.sockets.set(self.sockets.get().saturating_sub(1));
-                    self.tally.borrow_mut().at(self.clock.now_us()).counters.closes += 1;
-                    member.since_us = self.clock.now_us();
-                }
-                member.forget_socket();
-                if member.failures > ATTEMPTS_MAX {
-                    member.place = Place::Gone;
-                    if !member.joined && at_start {
-                        self.common.settled.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-                if member.place == Place::Gone {
-                    return;
-                }
-                member.place = Place::Out;
-                let said = member.retry_after_ms.take().map(Duration::from_millis);
-                said.unwrap_or(AGAIN * member.failures)
-            };
-            if !wait.is_zero() {
-                sleep(wait).await;
-            }
-        }
-    }
-
-    /// The server ended the socket. That is a failure, too, unless the client had been in for a while: else it would come again at once, for ever.
-    fn ended(&self, slot: u32) {
-        let mut member = self.members[slot as usize].borrow_mut();
-        let told = member.told.take().unwrap_or_else(|| "nothing".to_owned());
-        if member.place != Place::In {
-            drop(member);
-            return self.failed(slot, &anyhow!("the server ended the socket before the client was in, and said {told}"));
-        }
-        let stayed = self.clock.now_us().saturating_sub(member.entered_us) >= STAYED_US;
-        member.failures = if stayed { 0 } else { member.failures + 1 };
-    }
-
-    fn failed(&self, slot: u32, error: &anyhow::Error) {
-        let mut member = self.members[slot as usize].borrow_mut();
-        member.failures += 1;
-        if member.failures > ATTEMPTS_MAX {
-            // Sockets, ports, limits and tokens run out without a promise being broken: it is absent.
-            self.verified.borrow_mut().slow.says(format!("client {} could not get in: {error:#}", member.client.index));
-        }
-    }
-
-    async fn enter(&self, slot: u32, at_start: bool) -> anyhow::Result<()> {
-        let gate = if at_start { &self.opening } else { &self.returning };
-        let permit = gate.acquire().await?;
-        let (client, codec, failures) = {
-            let mut member = self.members[slot as usize].borrow_mut();
-            member.place = Place::Out;
-            if member.since_us == 0 {
-                member.since_us = self.clock.now_us();
-            }
-            (member.client, member.codec, member.failures as usize)
-        };
-        let reads = self.job.scenario.personas[usize::from(client.persona)].reads;
-        let at = client.index as usize;
-        let source: Option<Ipv4Addr> = if self.job.sources.is_empty() { None } else { Some(self.job.sources[at % self.job.sources.len()]) };
-        // After a failure another node may be better.
-        let address = &self.job.addresses[(at + failures) % self.job.addresses.len()];
-        let token = &self.job.accounts[client.account as usize].token;
-        let opening = Opening { address, source, token, run: self.job.run, index: client.index, codec, reads };
-        let socket = opening.open(&self.meter).await?;
-        drop(permit);
-        let mut member = self.members[slot as usize].borrow_mut();
-        member.socket = Some(socket);
-        self.sockets.set(self.sockets.get() + 1);
-        member.place = Place::Asking;
-        member.send_join();
-        Ok(())
-    }
-
     /// Reads until the socket ends, or is given up by the server while it is not read.
-    async fn read(self: &Rc<Self>, slot: u32) {
+    pub(super) async fn read(self: &Rc<Self>, slot: u32) {
         while self.reads_until_in(slot).await && self.never_reads(slot).await {}
     }
 

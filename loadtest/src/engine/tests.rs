@@ -45,7 +45,7 @@ fn shard_in(addresses: Vec<String>, reads: bool) -> Rc<Shard> {
         threads: 1,
         scenario,
         rooms: vec![Room { id: Uuid::from_u128(1), kind: RoomKind::Trip, items: Vec::new(), owner: 0, expected: vec![(USER, 2)] }],
-        accounts: vec![Account { user: USER, token: String::new() }],
+        accounts: vec![Account { name: String::new(), user: USER, token: String::new() }],
         clients: vec![client(0), client(1)],
     };
     let common = Common { tops: vec![AtomicU64::new(0)], settled: AtomicU64::new(0) };

@@ -181,7 +181,8 @@ fn rates(scenario: &Scenario, phases: &[Phase]) -> Option<Growth> {
             points.push(GrowthPoint { value: number(made.counters.commands) / made.seconds, figures: made.metrics() });
         }
     }
-    let differ = scenario.phases.iter().filter(|phase| phase.measured).any(|phase| (phase.rate - 1.0).abs() > 1e-9);
+    let differ =
+        scenario.phases.iter().filter(|phase| phase.measured).any(|phase| (phase.rate - 1.0).abs() > 1e-9 || phase.rate_to.is_some());
     points.sort_by(|a, b| a.value.total_cmp(&b.value));
     let explanation = "The phases of the run, by the commands that were sent in a second.".to_owned();
     (differ && points.len() > 1).then_some(Growth { x: "commands_per_s".into(), explanation, points })

@@ -71,8 +71,9 @@ pub(super) async fn make(scenario: &Scenario, target: &Target, options: &Options
         count += size;
     }
     let register = |index: u32| async move {
-        let (user, token) = rest.register(&format!("load-{run}-{index}")).await?;
-        anyhow::Ok(Account { user, token })
+        let name = format!("load-{run}-{index}");
+        let (user, token) = rest.register(&name).await?;
+        anyhow::Ok(Account { name, user, token })
     };
     let accounts: Vec<Account> = stream::iter(0..count).map(register).buffered(AT_ONCE).try_collect().await?;
 

@@ -1,6 +1,7 @@
 //! The other exit codes.
 
 use super::load;
+use crate::harness::{Backend, Server, TestDatabase};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
@@ -67,4 +68,28 @@ async fn a_scenario_that_is_shown_can_be_run_as_a_file() {
     let text = text.replace("at_most = 5000", "at_most = 60000") + "\n[limits]\nlag_p99_ms = 10000\n";
     let (code, said) = run(text).await;
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_are_hashed_only_when_that_is_asked_for() {
+    let database = TestDatabase::create(Backend::Sqlite).await;
+    let server = Server::on(&database).start().await;
+    let hashes = async || server.metric::<u64>("tripsync_password_hashes_total").await.unwrap_or(0);
+    let folder = tempfile::tempdir().unwrap();
+    let mut hashed = Vec::new();
+    for logs_in in [false, true] {
+        let before = hashes().await;
+        let scenario = format!(
+            "name = \"guests\"\nabout = \"They come in.\"\n[[rooms]]\ncount = 2\n[[personas]]\nname = \"guest\"\nper_room = 3\nlogs_in = {logs_in}\n\
+             [[phases]]\nname = \"steady\"\nlength = \"1s\"\nmeasured = true\n[limits]\nlag_p99_ms = 10000\n"
+        );
+        let file = folder.path().join("guests.toml");
+        std::fs::write(&file, scenario).unwrap();
+        let address = server.address().to_string();
+        let ran = spawn_blocking(move || load(&["run", &file.to_string_lossy(), "--server", &address], None)).await.unwrap();
+        assert_eq!(ran.code(), Some(0), "{}", ran.said());
+        hashed.push(hashes().await - before);
+    }
+    // Two owners register in both.
+    assert_eq!(hashed, [2, 2 + 6]);
 }

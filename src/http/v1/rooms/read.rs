@@ -16,8 +16,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::marker::PhantomData;
+use std::time::Duration;
 use tripsync_actors::room::RoomView;
 use tripsync_domain::{ErrorCode, Role, RoomId, Seq, UserId};
+
+/// How long the members table is waited for before a room is asked that it would have kept from being woken; the room knows too.
+const KNOCK_MAX: Duration = Duration::from_millis(500);
 
 /// Who reads a room of a kind, and what the caller has already.
 #[derive(Debug)]
@@ -116,11 +120,15 @@ impl<K: Served> Reader<K> {
         Ok((headers, body).into_response())
     }
 
-    /// As [`Self::enter`], before a read that asks the room anyway.
+    /// As [`Self::enter`], before a read that asks the room anyway; so it goes on when the database does not answer.
     async fn knock(&self, app: &App, room: RoomId) -> Result<(), Stop> {
-        match K::DOOR {
-            Door::Members => self.enter(app, room).await.map(|_| ()),
-            Door::Room => Ok(()),
+        if K::DOOR == Door::Room {
+            return Ok(());
+        }
+        match tokio::time::timeout(KNOCK_MAX, self.enter(app, room)).await {
+            Ok(Ok(_)) | Err(_) => Ok(()),
+            Ok(Err(Stop::Problem(problem))) if problem.code() == ErrorCode::Retry => Ok(()),
+            Ok(Err(stop)) => Err(stop),
         }
     }
 

@@ -19,18 +19,31 @@ const LIMIT: Duration = Duration::from_secs(60);
 async fn a_write_while_postgres_is_stopped_is_done_once() {
     let mut postgres = PrivatePostgres::start().await;
     let database = postgres.database().await;
-    let client = Client::of(&database).await;
+    let client = Client::of(&database, "1s").await;
     postgres.freeze().await;
     client.try_in_vain().await;
-    in_vain(client.api().get(&client.trip).await);
     postgres.thaw().await;
     client.try_again().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_in_memory_is_read_while_postgres_is_stopped() {
+    let mut postgres = PrivatePostgres::start().await;
+    let database = postgres.database().await;
+    let client = Client::of(&database, "8s").await;
+    postgres.freeze().await;
+    for path in [client.trip.clone(), format!("{}/state", client.trip), format!("{}/activities", client.trip)] {
+        client.api().get(&path).await.ok(200);
+    }
+    // The room does not know whether somebody belongs to its group.
+    in_vain(client.stranger.get(&client.trip).await);
+    postgres.thaw().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_while_sqlite_is_locked_is_done_once() {
     let database = TestDatabase::create(Backend::Sqlite).await;
-    let client = Client::of(&database).await;
+    let client = Client::of(&database, "1s").await;
     let mut other = SqliteConnection::connect(database.url()).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     // Reading needs no leave, as long as the room waits for nothing.
@@ -51,15 +64,18 @@ fn in_vain(answer: Answer) {
 struct Client {
     _server: Server,
     ann: Account,
+    /// Somebody who may not know of the trip.
+    stranger: Api,
     trip: String,
 }
 
 impl Client {
-    async fn of(database: &TestDatabase) -> Self {
-        let server = Server::on(database).set("http.request_timeout", "1s").start().await;
+    async fn of(database: &TestDatabase, request_timeout: &str) -> Self {
+        let server = Server::on(database).set("http.request_timeout", request_timeout).start().await;
         let ann = Api::of(&server).account("ann").await;
         let trip = text(&ann.api.post("/api/v1/trips", json!({"title": "Lisbon"})).await.ok(201)["id"]);
-        Self { _server: server, ann, trip: format!("/api/v1/trips/{trip}") }
+        let stranger = Api::of(&server).account("ben").await.api;
+        Self { _server: server, ann, stranger, trip: format!("/api/v1/trips/{trip}") }
     }
 
     fn api(&self) -> &Api {
