@@ -57,6 +57,7 @@ impl Rest {
 
     async fn call(&self, method: reqwest::Method, path: &str, token: Option<&str>, body: Option<&Value>) -> anyhow::Result<Value> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut in_vain = 0;
         for attempt in 1.. {
             let address = &self.addresses[(first + attempt) % self.addresses.len()];
             let mut request = self.http.request(method.clone(), format!("http://{address}/api/v1{path}"));
@@ -68,9 +69,13 @@ impl Rest {
             }
             let answer = match request.send().await {
                 // Nothing was sent, and another node may be there.
-                Err(error) if error.is_connect() && attempt < self.addresses.len() => continue,
+                Err(error) if error.is_connect() && in_vain + 1 < self.addresses.len() => {
+                    in_vain += 1;
+                    continue;
+                }
                 answer => answer.with_context(|| format!("{method} {path}"))?,
             };
+            in_vain = 0;
             let status = answer.status();
             let text = answer.text().await?;
             if (status.as_u16() == 503 || status.as_u16() == 429) && attempt < ATTEMPTS_MAX {

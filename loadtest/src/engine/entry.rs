@@ -2,7 +2,7 @@
 
 use super::member::Place;
 use super::shard::Shard;
-use super::socket::Opening;
+use super::socket::{Opening, nobody_listens};
 use crate::rest::Rest;
 use anyhow::anyhow;
 use std::net::Ipv4Addr;
@@ -94,6 +94,7 @@ impl Shard {
     fn failed(&self, slot: u32, error: &anyhow::Error) {
         let mut member = self.members[slot as usize].borrow_mut();
         member.failures += 1;
+        member.passed_over += usize::from(nobody_listens(error));
         if member.failures > ATTEMPTS_MAX {
             // Sockets, ports, limits and tokens run out without a promise being broken: it is absent.
             self.verified.borrow_mut().slow.says(format!("client {} could not get in: {error:#}", member.client.index));
@@ -101,21 +102,21 @@ impl Shard {
     }
 
     async fn enter(&self, slot: u32, at_start: bool) -> anyhow::Result<()> {
-        let gate = if at_start { &self.opening } else { &self.returning };
+        let first = at_start && !self.members[slot as usize].borrow().joined;
+        let gate = if first { &self.opening } else { &self.returning };
         let permit = gate.acquire().await?;
-        let (client, codec, failures) = {
+        let (client, codec, passed_over) = {
             let mut member = self.members[slot as usize].borrow_mut();
             member.place = Place::Out;
             if member.since_us == 0 {
                 member.since_us = self.clock.now_us();
             }
-            (member.client, member.codec, member.failures as usize)
+            (member.client, member.codec, member.passed_over)
         };
         let persona = &self.job.scenario.personas[usize::from(client.persona)];
         let at = client.index as usize;
         let source: Option<Ipv4Addr> = if self.job.sources.is_empty() { None } else { Some(self.job.sources[at % self.job.sources.len()]) };
-        // After a failure another node may be better.
-        let address = &self.job.addresses[(at + failures) % self.job.addresses.len()];
+        let address = &self.job.addresses[(at + passed_over) % self.job.addresses.len()];
         let account = &self.job.accounts[client.account as usize];
         let fresh = if persona.logs_in { Some(self.log_in(&account.name).await?) } else { None };
         let token = fresh.as_deref().unwrap_or(&account.token);

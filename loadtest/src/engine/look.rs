@@ -3,10 +3,10 @@
 use super::harvest::{Fault, Verified};
 use super::replica::Replica;
 use super::shard::Shard;
-use super::socket::Opening;
+use super::socket::{Opening, nobody_listens};
 use crate::scenario::RoomKind;
 use crate::wire::{Body, Codec, Frame, Out, Since, encode};
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -91,14 +91,13 @@ struct Seen {
 }
 
 async fn join(shard: &Shard, room: u32, since: Option<Since>) -> anyhow::Result<Seen> {
-    let mut seen = Err(anyhow!("no address"));
-    for (turn, _) in shard.job.addresses.iter().enumerate() {
-        seen = join_at(shard, room, since, room as usize + turn).await;
-        if seen.is_ok() {
-            break;
+    let mut passed_over = 0;
+    loop {
+        match join_at(shard, room, since, room as usize + passed_over).await {
+            Err(error) if nobody_listens(&error) && passed_over + 1 < shard.job.addresses.len() => passed_over += 1,
+            seen => return seen,
         }
     }
-    seen
 }
 
 async fn join_at(shard: &Shard, room: u32, since: Option<Since>, at: usize) -> anyhow::Result<Seen> {

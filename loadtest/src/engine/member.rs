@@ -99,6 +99,8 @@ pub(crate) struct Member {
     pub(crate) told_slow: bool,
     /// Attempts that failed one after the other: sockets that could not be opened, or ended before the client was in for a while.
     pub(crate) failures: u32,
+    /// Nodes that were not there any more.
+    pub(crate) passed_over: usize,
     pub(crate) replica: Option<Box<Replica>>,
     pub(crate) claim: Option<Uuid>,
     pub(crate) random: u64,
@@ -133,6 +135,7 @@ impl Member {
             left_itself: false,
             told_slow: false,
             failures: 0,
+            passed_over: 0,
             replica,
             claim: None,
             random: run ^ (u64::from(client.index) << 20),

