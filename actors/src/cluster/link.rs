@@ -63,7 +63,8 @@ impl RelayLink {
     }
 
     pub(crate) fn push(&self, down: &Down) {
-        self.push_encoded(&mut self.state.lock(), down.kind(), down.encode());
+        let encoded = down.encode();
+        self.push_encoded(&mut self.state.lock(), down.kind(), encoded);
     }
 
     /// Durable records ([`fan`]), which make the view that the relay has an old one.

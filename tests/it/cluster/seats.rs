@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::fleet::{Fleet, NODES, Wiring};
 use super::load::Account;
 use super::plan::Plan;
+use crate::harness::comes_true;
 
 const SEATS: usize = 3;
 /// Claims that are under way at once.
@@ -58,9 +59,7 @@ async fn seats() {
         });
         let racing = racing.buffer_unordered(AT_ONCE).collect::<Vec<_>>();
         let killing = async {
-            while answered.load(Ordering::Relaxed) < claims / 3 {
-                sleep(Duration::from_millis(1)).await;
-            }
+            assert!(comes_true(LIMIT, || answered.load(Ordering::Relaxed) >= claims / 3).await, "a third was not answered in time");
             let owned = fleet.owned(&[pool]).await;
             let node = owned.iter().position(|owned| !owned.is_empty()).expect("somebody owns the pool");
             fleet.servers[node].kill().await;
