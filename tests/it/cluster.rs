@@ -21,3 +21,4 @@ mod seats;
 mod storm;
 mod table;
 mod verdict;
+mod wiring;

@@ -22,6 +22,7 @@
 mod backend;
 mod client;
 mod inside;
+mod namespace;
 mod postgres;
 mod private;
 mod redis;
@@ -34,6 +35,7 @@ pub(crate) use self::redis::{PrivateRedis, shared_redis_url};
 pub(crate) use backend::{Backend, TestDatabase, for_each_backend};
 pub(crate) use client::{Client, Mirror};
 pub(crate) use inside::Inside;
+pub(crate) use namespace::{Namespace, Silence};
 pub(crate) use postgres::PrivatePostgres;
 pub(crate) use server::{Launch, Server};
 pub(crate) use sibling::sibling;

@@ -11,6 +11,7 @@ pub mod chaos;
 pub mod cluster;
 pub mod figures;
 pub mod guardian;
+mod iproute;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
-use crate::{postgres, redis};
+use crate::{iproute, postgres, redis};
 
 mod summary;
 
@@ -67,8 +67,9 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Both of them.
+    /// Both of them, and `ip` for tests that can use it.
     pub(crate) fn start() -> anyhow::Result<Self> {
+        iproute::provide();
         Ok(Self { postgres: postgres::start()?, redis: Some(redis::start()?) })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A cut cable is a network that swallows everything: connections stay open and nothing comes through, in one direction or both.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,6 +22,13 @@ pub(super) enum Cut {
     Both,
 }
 
+impl Cut {
+    /// Whether nothing comes through this way.
+    pub(super) fn stops(self, way: Self) -> bool {
+        self == way || self == Self::Both
+    }
+}
+
 /// See the module's text. Gone on drop, with its connections.
 pub(super) struct Cable {
     pub(super) address: SocketAddr,
@@ -30,9 +37,9 @@ pub(super) struct Cable {
 }
 
 impl Cable {
-    /// To a server at `to`.
-    pub(super) async fn to(to: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// From an address of this machine to a server at `to`.
+    pub(super) async fn lay(from: IpAddr, to: SocketAddr) -> Self {
+        let listener = TcpListener::bind((from, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let cut = Arc::new(watch::Sender::new(Cut::None));
         let running = tokio::spawn(run(listener, to, Arc::clone(&cut)));
@@ -70,7 +77,7 @@ async fn connection(near: TcpStream, to: SocketAddr, mut cut: watch::Receiver<Cu
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut cut: watch::Receiver<Cut>, way: Cut) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if cut.wait_for(|cut| *cut != way && *cut != Cut::Both).await.is_err() || to.write_all(&buffer[..length]).await.is_err() {
+        if cut.wait_for(|cut| !cut.stops(way)).await.is_err() || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::faults::{Fault, Hit};
-use super::fleet::{Fleet, Wiring};
+use super::fleet::Fleet;
 use super::load::{Load, Outcome, people};
 use super::plan::Plan;
 use super::table::Row;
 use super::verdict::{Epochs, Verdict};
+use super::wiring::Wiring;
 
 /// Rounds after which everybody is judged and new rooms are made, so that what clients remember stays small.
 const ROUNDS_PER_LAP: usize = 10;
@@ -45,7 +46,7 @@ async fn postgres() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partition() {
-    campaign(Fault::Partition, 5, Wiring::Cables).await;
+    campaign(Fault::Partition, 5, Wiring::to_be_cut()).await;
 }
 
 /// Rounds of one fault on a fleet of its own.
@@ -54,7 +55,7 @@ async fn campaign(fault: Fault, rounds: usize, wiring: Wiring) -> Row {
     let began = Instant::now();
     let mut fleet = Fleet::start(&plan, wiring).await;
     let people = people(&fleet).await;
-    let mut row = Row { fault: name(fault), ..Row::default() };
+    let mut row = Row { fault: name(fault, wiring), ..Row::default() };
     while row.rounds < plan.rounds && began.elapsed() < plan.time_max {
         let load = Load::start(&fleet, &plan, &people).await;
         let mut hits = Vec::new();
@@ -73,14 +74,15 @@ async fn campaign(fault: Fault, rounds: usize, wiring: Wiring) -> Row {
     row
 }
 
-fn name(fault: Fault) -> &'static str {
+fn name(fault: Fault, wiring: Wiring) -> &'static str {
     match fault {
         Fault::Kill => "owner killed (`kill -9`)",
         Fault::Stop => "owner stopped past its lease",
         Fault::Term => "owner restarted (SIGTERM)",
         Fault::Redis => "Redis killed, emptied, paused",
         Fault::Postgres => "Postgres killed, paused",
-        Fault::Partition => "owner cut off",
+        Fault::Partition if wiring == Wiring::Namespaces => "owner cut off (network namespaces)",
+        Fault::Partition => "owner cut off (proxies)",
     }
 }
 

@@ -9,9 +9,10 @@ use tripsync_domain::protocol::Codec;
 use tripsync_domain::{Inbox, UserId};
 use uuid::Uuid;
 
-use super::fleet::{Fleet, Wiring};
+use super::fleet::Fleet;
 use super::load::Account;
 use super::plan::Plan;
+use super::wiring::Wiring;
 use crate::harness::{Client, Server, eventually};
 
 /// Long enough for a busy machine to bring somebody back within it.

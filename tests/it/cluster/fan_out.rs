@@ -4,9 +4,10 @@ use serde_json::json;
 use tripsync_domain::protocol::Codec;
 use uuid::Uuid;
 
-use super::fleet::{Fleet, Wiring};
+use super::fleet::Fleet;
 use super::load::Account;
 use super::plan::Plan;
+use super::wiring::Wiring;
 use crate::harness::{Client, Server};
 
 const EVENTS: u64 = 40;

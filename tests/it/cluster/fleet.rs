@@ -8,8 +8,9 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
-use super::cable::{Cable, Cut};
+use super::cable::Cut;
 use super::plan::Plan;
+use super::wiring::{Wires, Wiring};
 use crate::harness::{Launch, PrivatePostgres, PrivateRedis, Server, TestDatabase, eventually};
 
 /// Nodes of a fleet.
@@ -25,19 +26,12 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(30);
 /// See the module's text.
 pub(super) struct Fleet {
     pub(super) servers: Vec<Server>,
-    /// What runs through them can be cut; only with [`Wiring::Cables`].
-    cables: Vec<(Cable, Cable)>,
+    /// What runs through them can be cut; none with [`Wiring::Direct`].
+    wires: Vec<Wires>,
     pub(super) redis: PrivateRedis,
     pub(super) postgres: PrivatePostgres,
     pool: PgPool,
     _database: TestDatabase,
-}
-
-/// How nodes reach Postgres and Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wiring {
-    Direct,
-    Cables,
 }
 
 /// Where a room is.
@@ -56,25 +50,23 @@ impl Fleet {
     pub(super) async fn start_with(plan: &Plan, wiring: Wiring, settings: &[(&str, &str)]) -> Self {
         let (postgres, redis) = tokio::join!(PrivatePostgres::start(), PrivateRedis::start());
         let database = postgres.database().await;
-        let mut cables = Vec::new();
+        let mut wires = Vec::new();
         let mut servers = Vec::new();
         // One after the other: the first makes the tables.
         for _ in 0..NODES {
-            let (mut database_url, mut redis_url) = (database.url().to_owned(), redis.url().to_owned());
-            if wiring == Wiring::Cables {
-                let cable = (Cable::to(address(&database_url)).await, Cable::to(address(&redis_url)).await);
-                database_url = through(&database_url, &cable.0);
-                redis_url = through(&redis_url, &cable.1);
-                cables.push(cable);
+            let mut launch = launch(plan, &database).set("cluster.redis_url", redis.url());
+            if let Some(own) = Wires::lay(wiring, address(database.url()), address(redis.url())).await {
+                launch = launch.set("database.url", through(database.url(), own.postgres()));
+                launch = own.lead_to(launch.set("cluster.redis_url", through(redis.url(), own.redis())));
+                wires.push(own);
             }
-            let launch = launch(plan, &database).set("database.url", database_url).set("cluster.redis_url", redis_url);
             let launch = settings.iter().fold(launch, |launch, (key, value)| launch.set(key, value));
             servers.push(launch.start().await);
         }
         // Connections are made when they are needed: after a restart of Postgres the old ones are no good.
         let options = PgPoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(30)).test_before_acquire(true);
         let pool = options.connect_lazy(database.url()).unwrap();
-        Self { servers, cables, redis, postgres, pool, _database: database }
+        Self { servers, wires, redis, postgres, pool, _database: database }
     }
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
@@ -149,9 +141,7 @@ impl Fleet {
 
     /// Cuts what a node has to Postgres and to Redis.
     pub(super) fn cut(&self, node: usize, postgres: Cut, redis: Cut) {
-        let (to_postgres, to_redis) = &self.cables[node];
-        to_postgres.set(postgres);
-        to_redis.set(redis);
+        self.wires[node].cut(postgres, redis);
     }
 }
 
@@ -176,6 +166,7 @@ fn address(url: &str) -> SocketAddr {
     address.parse().unwrap_or_else(|_| panic!("no address in {address}"))
 }
 
-fn through(url: &str, cable: &Cable) -> String {
-    url.replace(&format!("@{}/", address(url)), &format!("@{}/", cable.address))
+/// The same URL with another `host:port`.
+fn through(url: &str, by: SocketAddr) -> String {
+    url.replace(&format!("@{}/", address(url)), &format!("@{by}/"))
 }

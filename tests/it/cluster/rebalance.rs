@@ -6,9 +6,10 @@ use serde_json::json;
 use tripsync_domain::protocol::Codec;
 use uuid::Uuid;
 
-use super::fleet::{Fleet, NODES, Wiring};
+use super::fleet::{Fleet, NODES};
 use super::load::Account;
 use super::plan::Plan;
+use super::wiring::Wiring;
 use crate::harness::{Client, eventually};
 
 const ROOMS: usize = 12;

@@ -12,9 +12,10 @@ use tripsync::clock::SystemClock;
 use tripsync_actors::ports::Clock as _;
 use uuid::Uuid;
 
-use super::fleet::{Fleet, NODES, Wiring};
+use super::fleet::{Fleet, NODES};
 use super::load::Account;
 use super::plan::Plan;
+use super::wiring::Wiring;
 use crate::harness::comes_true;
 
 const SEATS: usize = 3;

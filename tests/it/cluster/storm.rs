@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use super::fleet::{Fleet, NODES, Wiring};
+use super::fleet::{Fleet, NODES};
 use super::plan::Plan;
+use super::wiring::Wiring;
 use crate::harness::eventually;
 use crate::load::load;
 

@@ -1,11 +1,12 @@
 //! The real server process.
 
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -13,7 +14,7 @@ use xtask::guardian::Guardian;
 use xtask::ports::free_port;
 use xtask::process::{Signal, is_stopped, send};
 
-use super::{TestDatabase, eventually, http_client};
+use super::{Namespace, TestDatabase, eventually, http_client};
 
 mod ready;
 mod tests;
@@ -32,9 +33,17 @@ pub(crate) struct Launch {
     program: PathBuf,
     subcommand: &'static str,
     settings: Vec<(String, String)>,
+    /// Where it runs, and the line of it by which it is reached.
+    within: Option<(Arc<Namespace>, u32)>,
 }
 
 impl Launch {
+    /// Runs it in a network namespace, where it listens at the end of this line.
+    pub(crate) fn within(mut self, namespace: Arc<Namespace>, line: u32) -> Self {
+        self.within = Some((namespace, line));
+        self
+    }
+
     /// Sets a configuration key by its path, as in `set("http.listen", "127.0.0.1:0")` (environment `TRIPSYNC__HTTP__LISTEN`).
     pub(crate) fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.settings.push((variable(key), value.to_string()));
@@ -90,12 +99,12 @@ impl Server {
 
     /// `tripsync demo` of this build; it brings its own database, in `demo` of its data directory.
     pub(crate) fn demo() -> Launch {
-        Launch { program: env!("CARGO_BIN_EXE_tripsync").into(), subcommand: "demo", settings: Vec::new() }
+        Launch { program: env!("CARGO_BIN_EXE_tripsync").into(), subcommand: "demo", settings: Vec::new(), within: None }
     }
 
     /// The same of another build.
     pub(crate) fn of(program: &Path, database: &TestDatabase) -> Launch {
-        let launch = Launch { program: program.to_owned(), subcommand: "serve", settings: Vec::new() };
+        let launch = Launch { program: program.to_owned(), subcommand: "serve", settings: Vec::new(), within: None };
         launch.set("database.url", database.url())
     }
 
@@ -233,15 +242,19 @@ impl Server {
 
     /// A subcommand of its program, with its settings.
     pub(crate) fn command(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(&self.launch.program);
+        let Launch { program, within, .. } = &self.launch;
+        let (mut command, address) = match within {
+            Some((namespace, line)) => (namespace.command(program), namespace.inside(*line)),
+            None => (Command::new(program), IpAddr::from(Ipv4Addr::LOCALHOST)),
+        };
         // Only what is set here, whatever the caller's environment or the working directory holds.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRIPSYNC")) {
             command.env_remove(name);
         }
         command
             .arg(subcommand)
-            .env(variable("http.listen"), format!("127.0.0.1:{}", self.ports.0))
-            .env(variable("metrics.listen"), format!("127.0.0.1:{}", self.ports.1))
+            .env(variable("http.listen"), SocketAddr::new(address, self.ports.0).to_string())
+            .env(variable("metrics.listen"), SocketAddr::new(address, self.ports.1).to_string())
             .env(variable("data_dir"), self.data_dir())
             .envs(self.launch.settings.iter().map(|(name, value)| (name, value)))
             .current_dir(self.dir.path())
