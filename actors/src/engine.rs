@@ -35,6 +35,9 @@ use tripsync_domain::{NodeId, Rejection, RoomId};
 
 pub use registry::Kinds;
 
+/// Rooms that a node that leaves passes on at once. Each waits for Redis, the next owner and the database, which few keep busy.
+pub(crate) const PASSED_AT_ONCE: usize = 8;
+
 /// What the engine needs of the world.
 #[derive(Clone)]
 pub struct Ports {
@@ -255,7 +258,9 @@ impl Engine {
     /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot and ends. Answers whether all
     /// ended within the limit; what did not is restored from the journal later.
     pub async fn drain(&self, limit: Duration) -> bool {
-        let done = self.shared.registry.drain(limit).await;
+        // Where members stay, on other nodes, each room is to be away for as short a time as can be: all at once would wait for each other.
+        let at_once = if self.shared.cluster.is_some() { PASSED_AT_ONCE } else { usize::MAX };
+        let done = self.shared.registry.drain(limit, at_once).await;
         if let Some(cluster) = &self.shared.cluster {
             cluster.leave().await;
         }

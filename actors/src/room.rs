@@ -6,6 +6,7 @@
 //! It deliberately does not know sockets, databases or other rooms.
 
 mod clients;
+mod end;
 mod gate;
 mod load;
 mod log;
@@ -26,32 +27,25 @@ pub(crate) use members::{Answers, Members};
 pub use message::{Cursor, From, Join, Op, Outcome, Parsed, Read, RoomMsg, RoomView, SessionInfo};
 
 use crate::engine::Shared;
-use crate::ports::Snapshot;
 use crate::room::clients::Clients;
-use crate::room::gate::{Asker, Gate, Output};
-use crate::room::load::{Loaded, SNAPSHOT_VERSION, load};
+use crate::room::end::End;
+use crate::room::gate::{Asker, Gate};
+use crate::room::load::{Loaded, load};
 use crate::room::log::Log;
 use crate::room::message::Own;
 use crate::room::presence::Board;
 use crate::room::proof::Doubt;
 use crate::room::views::Views;
-use bytes::Bytes;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tripsync_domain::{Epoch, ErrorCode, NodeId, Rejection, Role, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
-
-/// How long a room that stops waits for its last snapshot; without it the next start replays more events, nothing is lost.
-const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+use tripsync_domain::{Epoch, ErrorCode, Rejection, Role, RoomId, RoomKind, Seq, Timestamp, UserCard, UserId};
 
 /// Timers further ahead than this are not set; the look-out wakes the room in time.
 const TIMER_MAX: Duration = Duration::from_hours(1);
-
-/// A room with a deadline sooner than this stays in memory for it.
-const STAYS_FOR: Duration = Duration::from_secs(10);
 
 /// The actor; its state is a [`Room`].
 pub(crate) struct RoomActor<K>(PhantomData<fn() -> K>);
@@ -99,10 +93,8 @@ pub(crate) struct Room<K: RoomKind> {
     shared: Arc<Shared>,
     myself: ActorRef<RoomMsg>,
     phase: Phase,
-    /// The server goes away, or the room is handed over: stop once everything decided is durable.
-    draining: bool,
-    /// Whom the room is handed over to then; nobody in particular unless that was asked for.
-    heir: Option<NodeId>,
+    /// Whether it is to end, and how far that is.
+    end: End,
     log: Log<K>,
     gate: Gate,
     members: Members,
@@ -147,8 +139,7 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             shared,
             myself,
             phase: Phase::Live,
-            draining: false,
-            heir: None,
+            end: End::default(),
             log,
             gate: Gate::default(),
             members: Members::new(room),
@@ -187,8 +178,8 @@ impl<K: RoomKind> Actor for RoomActor<K> {
             RoomMsg::Own(Own::Wake) => room.wake(),
             RoomMsg::Own(Own::Reloaded(loaded)) => room.reloaded(loaded)?,
             RoomMsg::Own(Own::SnapshotSaved { seq, ok }) => room.snapshot_saved(seq, ok),
-            RoomMsg::Own(Own::Drain) => room.draining = true,
-            RoomMsg::Own(Own::PassOn(to)) => (room.draining, room.heir) = (true, Some(to)),
+            RoomMsg::Own(Own::Drain) => room.part(None),
+            RoomMsg::Own(Own::PassOn(to)) => room.part(Some(to)),
             RoomMsg::Own(Own::Doubt) => room.doubt(),
             RoomMsg::Own(Own::Lapsed) => room.lapsed(),
             RoomMsg::Own(Own::Proved(proof)) => room.proved(&proof),
@@ -201,8 +192,8 @@ impl<K: RoomKind> Actor for RoomActor<K> {
         room.release(&[]);
         room.submit().await;
         room.views.keep_only(room.log.decided());
-        if room.draining && room.phase == Phase::Live && room.is_settled() {
-            room.finish().await;
+        if room.is_over() {
+            room.conclude().await;
         }
         room.schedule_wake();
         room.consider_rest();
@@ -225,10 +216,8 @@ impl<K: RoomKind> Room<K> {
         if self.shared.sabotage.forgets_commands() {
             append.records.iter_mut().for_each(|record| record.command = None);
         }
-        let due = self.log.decided().0.saturating_sub(self.snapshot.0) >= self.shared.config.snapshot_every;
-        if due && let Ok(state) = rmp_serde::to_vec_named(&self.log.state) {
-            self.snapshot = self.log.decided();
-            self.gate.push(self.log.decided(), Output::Snapshot(state.into()));
+        if self.unkept() >= self.shared.config.snapshot_every {
+            self.take_snapshot();
         }
         let (myself, epoch) = (self.myself.clone(), append.epoch);
         let done = Box::new(move |committed| {
@@ -238,90 +227,8 @@ impl<K: RoomKind> Room<K> {
         self.shared.lanes.submit(crate::lane::Job { append, done }).await;
     }
 
-    fn save_snapshot(&self, seq: Seq, state: Bytes) {
-        let (shared, myself, room, epoch) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
-        tokio::spawn(async move {
-            let saved = shared.journal.save_snapshot(room, epoch, Snapshot { seq, version: SNAPSHOT_VERSION, state }).await;
-            if let Err(error) = &saved {
-                tracing::warn!(room.id = %room, error = %crate::error_chain(error), "a snapshot was not kept; the next one will be");
-            }
-            let _ = myself.cast(RoomMsg::Own(Own::SnapshotSaved { seq, ok: saved.is_ok() }));
-        });
-    }
-
-    fn snapshot_saved(&mut self, seq: Seq, ok: bool) {
-        if !ok && self.snapshot == seq {
-            self.snapshot = Seq(0);
-        }
-    }
-
     fn is_settled(&self) -> bool {
         self.log.is_settled() && self.gate.is_empty() && self.clients.is_settled() && self.doubt.is_quiet()
-    }
-
-    fn is_idle(&self) -> bool {
-        let soon = self.shared.clock.now().plus(STAYS_FOR);
-        let waits = !self.deadlines_off && self.log.deadline().is_some_and(|due| due <= soon);
-        self.phase == Phase::Live && self.members.is_empty() && self.board.is_empty() && self.is_settled() && !waits
-    }
-
-    fn consider_rest(&mut self) {
-        if !self.is_idle() {
-            return;
-        }
-        self.slim();
-        if !self.rest_armed {
-            self.rest_armed = true;
-            // Kept while it is asked for: reading over REST shares it too.
-            self.views.forget();
-            let wait = self.shared.config.idle_after.saturating_sub(self.last_use.elapsed());
-            self.myself.send_after(wait, || RoomMsg::Own(Own::Rest));
-        }
-    }
-
-    /// Gives back the memory that only a busy room needs; most rooms in memory are idle.
-    fn slim(&mut self) {
-        self.log.slim();
-        self.gate.slim();
-        self.held.shrink_to_fit();
-    }
-
-    /// Stops if nobody has used the room for long enough.
-    async fn rest(&mut self) {
-        self.rest_armed = false;
-        if self.is_idle() && self.last_use.elapsed() >= self.shared.config.idle_after {
-            self.finish().await;
-        }
-    }
-
-    /// Keeps a last snapshot, leaves the registry, and stops once everybody who still has the address is sent back.
-    async fn finish(&mut self) {
-        let seq = self.log.durable();
-        if seq > self.snapshot
-            && let Ok(state) = rmp_serde::to_vec_named(&self.log.state)
-        {
-            let snapshot = Snapshot { seq, version: SNAPSHOT_VERSION, state: state.into() };
-            let saving = self.shared.journal.save_snapshot(self.id, self.log.epoch, snapshot);
-            if !matches!(tokio::time::timeout(LAST_SNAPSHOT_TIMEOUT, saving).await, Ok(Ok(()))) {
-                tracing::warn!(room.id = %self.id, "the last snapshot was not kept; the next start replays more events");
-            }
-        }
-        // Where most of its members are, unless somebody else was named: they find it there, already opened.
-        match (&self.shared.cluster, self.heir.or_else(|| self.members.busiest_node())) {
-            (Some(cluster), Some(heir)) => cluster.pass(self.id, heir).await,
-            (Some(cluster), None) => cluster.release(self.id).await,
-            (None, _) => {}
-        }
-        self.go();
-    }
-
-    /// Leaves the registry; whoever still has the address is sent back until the mailbox is empty.
-    fn go(&mut self) {
-        self.phase = Phase::Gone;
-        self.shared.registry.retire(self.id, self.myself.get_id());
-        if let Err(error) = self.myself.drain() {
-            tracing::warn!(room.id = %self.id, %error, "a room could not drain its mailbox");
-        }
     }
 
     /// Answers what reaches a room that is gone, so that it is tried again where the room is now.

@@ -19,6 +19,9 @@ use tripsync_domain::{ErrorCode, Rejection, RoomId, RoomKind, UserId};
 /// A failing room rests at most this long.
 const QUARANTINE_MAX: Duration = Duration::from_secs(300);
 
+/// While a node goes away the next room is told although one has not ended for this long.
+const LEAVING_MAX: Duration = Duration::from_secs(1);
+
 /// Rooms whose kinds are remembered; beyond that all are forgotten.
 const KNOWN_MAX: usize = 16_384;
 
@@ -180,15 +183,15 @@ impl Registry {
 
     pub(super) fn look(&self, room: RoomId) -> Result<Look, Rejection> {
         let mut rooms = self.rooms.lock();
-        if rooms.draining {
-            return Err(restarting());
-        }
         match rooms.slots.get(&room) {
             // An actor can die between its start and its entry here; then nobody will ever take the entry out.
             Some(Slot::Live { address, actor }) if actor.get_status() < ActorStatus::Stopping => return Ok(Look::Found(address.clone())),
             // Likewise a start that ended without an outcome, which only a defect causes.
             Some(Slot::Starting(outcome)) if !matches!(outcome.peek(), Some(Err(_))) => return Ok(Look::Wait(outcome.clone())),
             Some(Slot::Live { .. } | Slot::Starting(_)) | None => {}
+        }
+        if rooms.draining {
+            return Err(restarting());
         }
         if let Some(resting) = rooms.resting(room) {
             return Err(resting);
@@ -319,35 +322,64 @@ impl Registry {
         }
     }
 
-    /// Tells every room to finish, and waits for all to end.
-    pub(crate) async fn drain(&self, limit: Duration) -> bool {
-        {
-            let mut rooms = self.rooms.lock();
-            rooms.draining = true;
-            for slot in rooms.slots.values() {
-                if let Slot::Live { actor, .. } = slot {
-                    // One that is gone already has nothing to finish.
-                    let _ = actor.cast(RoomMsg::Own(Own::Drain));
-                }
-            }
-        }
+    /// Tells every room to finish, `at_once` of them at a time, and waits for all to end. Who has not been told goes on until then.
+    pub(crate) async fn drain(&self, limit: Duration, at_once: usize) -> bool {
+        let mut leaving = self.begin_drain(at_once);
         let all_ended = async {
             loop {
                 let ended = self.ended.notified();
                 tokio::pin!(ended);
                 ended.as_mut().enable();
-                let settled = {
-                    let rooms = self.rooms.lock();
-                    rooms.actors.is_empty() && !rooms.slots.values().any(|slot| matches!(slot, Slot::Starting(_)))
-                };
-                if settled {
+                if self.go_on_draining(&mut leaving) {
                     return;
                 }
-                ended.await;
+                // Those that hang must not keep the others.
+                let _ = tokio::time::timeout(LEAVING_MAX, ended).await;
             }
         };
         tokio::time::timeout(limit, all_ended).await.is_ok()
     }
+
+    /// No room is started any more. Relays are told: whose sessions are here leave anyway.
+    fn begin_drain(&self, at_once: usize) -> Leaving {
+        let mut rooms = self.rooms.lock();
+        rooms.draining = true;
+        let mut waiting = Vec::new();
+        for slot in rooms.slots.values() {
+            match slot {
+                // One that is gone already has nothing to finish.
+                Slot::Live { actor, .. } if slot.is_relay() => drop(actor.cast(RoomMsg::Own(Own::Drain))),
+                Slot::Live { actor, .. } => waiting.push(actor.clone()),
+                Slot::Starting(_) => {}
+            }
+        }
+        Leaving { at_once, waiting, told: Vec::new() }
+    }
+
+    /// Tells the next rooms; answers whether all have ended.
+    fn go_on_draining(&self, leaving: &mut Leaving) -> bool {
+        let rooms = self.rooms.lock();
+        let settled = rooms.actors.is_empty() && !rooms.slots.values().any(|slot| matches!(slot, Slot::Starting(_)));
+        if leaving.waiting.is_empty() {
+            return settled;
+        }
+        leaving.told.retain(|(actor, told)| rooms.actors.contains_key(actor) && told.elapsed() < LEAVING_MAX);
+        while leaving.told.len() < leaving.at_once
+            && let Some(actor) = leaving.waiting.pop()
+        {
+            if actor.cast(RoomMsg::Own(Own::Drain)).is_ok() {
+                leaving.told.push((actor.get_id(), Instant::now()));
+            }
+        }
+        settled
+    }
+}
+
+/// Rooms that a node that goes away has told so, and those that wait for that.
+struct Leaving {
+    at_once: usize,
+    waiting: Vec<ActorRef<RoomMsg>>,
+    told: Vec<(ActorId, Instant)>,
 }
 
 fn restarting() -> Rejection {

@@ -47,9 +47,9 @@ impl<K: RoomKind> Room<K> {
             self.answer(Asker::of(op, None).0, Err(not_joined()));
             return;
         };
-        if self.draining {
+        if self.end.is_near() {
             let restarting = || Rejection::new(ErrorCode::Restarting, "the server is restarting; send it again under the same number");
-            let rejection = if self.heir.is_some() { self.shared.spread(moved()) } else { restarting() };
+            let rejection = if self.end.heir.is_some() { self.shared.spread(moved()) } else { restarting() };
             self.answer(Asker::of(op, Some(author.user)).0, Err(rejection));
             return;
         }

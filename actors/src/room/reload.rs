@@ -30,6 +30,8 @@ impl<K: RoomKind> Room<K> {
         tracing::warn!(room.id = %self.id, decided = %self.log.decided(), durable = %self.log.durable(), "the room reloads from the journal");
         metrics::counter!("tripsync_room_reloads_total").increment(1);
         self.phase = Phase::Reloading;
+        // A snapshot on its way out is dropped with the state.
+        self.part_at_once();
         for op in self.clients.reset() {
             self.answer(Asker::of(op, None).0, Err(retry()));
         }

@@ -6,6 +6,7 @@ mod deadlines;
 mod defects;
 mod gate;
 mod kind;
+mod leaving;
 mod lookout;
 mod nodes;
 mod once;
