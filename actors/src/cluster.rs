@@ -26,6 +26,7 @@ pub(crate) use wire::Record;
 
 use crate::engine::{Engine, WeakEngine};
 use crate::frame::Frame;
+use crate::hub::COUNTS_FOR;
 use crate::ports::Notifier;
 use crate::room::RoomMsg;
 use crate::room::message::Own;
@@ -47,6 +48,9 @@ const ENDED_MAX: usize = 4_096;
 
 /// Rooms that ask at once whose they are, or are taken over, when all of them must: few enough that others find the database free.
 const TURNS: usize = 6;
+
+/// Users whose sockets are told of in one word.
+const COUNTS_PER_WORD: usize = 1_000;
 
 /// What a node needs to be one of several.
 #[derive(Clone)]
@@ -271,12 +275,18 @@ impl Cluster {
     async fn watch(self: Arc<Self>, engine: WeakEngine) {
         let mut ticks = interval(self.config.beat_every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told_all = Instant::now();
         loop {
             ticks.tick().await;
-            if engine.upgrade().is_none_or(|engine| engine.is_drained()) {
-                return;
-            }
+            let Some(engine) = engine.upgrade().filter(|engine| !engine.is_drained()) else { return };
             self.out.send_all(Word::Alive.encode());
+            let tells_all = told_all.elapsed() >= COUNTS_FOR / 3;
+            if tells_all {
+                told_all = Instant::now();
+            }
+            for counts in engine.notifier_here().socket_counts(tells_all).chunks(COUNTS_PER_WORD) {
+                self.out.send_all(Word::Sockets { counts: counts.to_vec() }.encode());
+            }
             let silent: BTreeSet<_> = {
                 let mut heard = self.heard.lock();
                 let silent = heard.iter().filter(|(_, at)| at.elapsed() > self.config.silence_max).map(|(node, _)| *node).collect();
@@ -284,6 +294,7 @@ impl Cluster {
                 silent
             };
             if !silent.is_empty() {
+                silent.iter().for_each(|node| engine.notifier_here().node_gone(*node));
                 self.end_relays(|owner| silent.contains(&owner));
                 let mut desks = self.desks.lock();
                 let of_silent = |(relay, (node, _)): (&RelayId, &(NodeId, _))| silent.contains(node).then_some(*relay);

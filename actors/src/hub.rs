@@ -4,15 +4,20 @@
 //! server's own end). Promises that a socket is known from before its upgrade until it is gone, so that a revocation in between
 //! does not miss it. Deliberately does not know what sessions do.
 
+mod elsewhere;
+
+pub(crate) use elsewhere::COUNTS_FOR;
+
 use crate::frame::Frame;
 use crate::ports::{Notifier, SessionSink};
 use crate::session::{Control, Ending};
 use crate::spread::spread_hint;
+use elsewhere::Counts;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tripsync_domain::{ErrorCode, Rejection, UserId};
+use tripsync_domain::{ErrorCode, NodeId, Rejection, UserId};
 use uuid::Uuid;
 
 /// Sockets that come back per second after a restart, which `retry_after_ms` is spread for.
@@ -24,10 +29,10 @@ pub struct Hub {
     users: Mutex<Users>,
 }
 
-#[derive(Default)]
 struct Users {
     by_user: HashMap<UserId, Vec<Arc<Entry>>>,
     count: usize,
+    counts: Counts,
     draining: Option<Ending>,
 }
 
@@ -49,29 +54,38 @@ impl Hub {
     /// An empty hub.
     #[must_use]
     pub fn new(sockets_per_user_max: u32) -> Arc<Self> {
-        Arc::new(Self { sockets_per_user_max: sockets_per_user_max.try_into().unwrap_or(usize::MAX), users: Mutex::default() })
+        let sockets_per_user_max = sockets_per_user_max.try_into().unwrap_or(usize::MAX);
+        let users = Users { by_user: HashMap::new(), count: 0, counts: Counts::new(sockets_per_user_max), draining: None };
+        Arc::new(Self { sockets_per_user_max, users: Mutex::new(users) })
     }
 
     /// Takes a place for a socket of a user, before it is open.
     ///
     /// # Errors
-    /// `too_many_sockets` when the user has as many as allowed; `restarting` while the server goes away.
+    /// `too_many_sockets` when the user has as many as allowed, those included that other nodes said of; `restarting` while the server goes away.
     pub fn register(self: &Arc<Self>, user: UserId, login: Uuid) -> Result<Registration, Rejection> {
         let mut users = self.users.lock();
+        let users = &mut *users;
         if let Some(ending) = &users.draining {
             let refused = Rejection { retry_after_ms: ending.retry_after_ms, ..Rejection::new(ending.code, ending.message.clone()) };
             return Err(spread_hint(refused, Uuid::from_u128(user.0.as_u128() ^ login.as_u128())));
         }
         let entries = users.by_user.entry(user).or_default();
-        if entries.len() >= self.sockets_per_user_max {
+        let (here, elsewhere) = (entries.len(), users.counts.elsewhere(user));
+        if here + elsewhere >= self.sockets_per_user_max {
+            if entries.is_empty() {
+                users.by_user.remove(&user);
+            }
             let text = format!("at most {} sockets per user; close one first", self.sockets_per_user_max);
-            return Err(Rejection::new(ErrorCode::TooManySockets, text).retry_after_ms(5_000));
+            // Those elsewhere may be of a node that is gone, which is known in a moment.
+            let again_ms = if here >= self.sockets_per_user_max { 5_000 } else { 1_000 };
+            return Err(Rejection::new(ErrorCode::TooManySockets, text).retry_after_ms(again_ms));
         }
         let entry = Arc::new(Entry { login, control: Arc::default(), sink: OnceLock::new() });
         entries.push(Arc::clone(&entry));
+        users.counts.changed(user, here + 1);
         users.count += 1;
         metrics::gauge!("tripsync_sockets").set(gauge(users.count));
-        drop(users);
         Ok(Registration { hub: Arc::clone(self), user, entry })
     }
 
@@ -136,6 +150,21 @@ impl Notifier for Hub {
             }
         }
     }
+
+    fn socket_counts(&self, all: bool) -> Vec<(UserId, u32)> {
+        let mut users = self.users.lock();
+        let Users { by_user, counts, draining, .. } = &mut *users;
+        // Those of a node that goes away end, and come back at others.
+        counts.tell(all || draining.is_some(), |user| if draining.is_some() { 0 } else { by_user.get(&user).map_or(0, Vec::len) })
+    }
+
+    fn sockets_elsewhere(&self, node: NodeId, counts: &[(UserId, u32)]) {
+        self.users.lock().counts.said(node, counts);
+    }
+
+    fn node_gone(&self, node: NodeId) {
+        self.users.lock().counts.gone(node);
+    }
 }
 
 impl Registration {
@@ -154,8 +183,10 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut users = self.hub.users.lock();
+        let users = &mut *users;
         if let Some(entries) = users.by_user.get_mut(&self.user) {
             entries.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
+            users.counts.changed(self.user, entries.len());
             if entries.is_empty() {
                 users.by_user.remove(&self.user);
             }

@@ -271,10 +271,26 @@ pub trait SessionSink: Send + Sync + 'static {
     }
 }
 
-/// Reaches a user's sockets, in whatever room they are or in none.
+/// Reaches users' sockets on this node, in whatever room they are or in none, and counts them together with those on other nodes.
 pub trait Notifier: Send + Sync + 'static {
     /// Sends a frame to every live session of the user on this node; with none, nothing happens.
     fn notice(&self, user: UserId, frame: &Frame);
+
+    /// How many sockets users have here, as far as other nodes need to know and have not been told, or `all` of that again. 0 takes back what was told.
+    fn socket_counts(&self, all: bool) -> Vec<(UserId, u32)> {
+        let _ = all;
+        Vec::new()
+    }
+
+    /// What another node says of the same.
+    fn sockets_elsewhere(&self, node: NodeId, counts: &[(UserId, u32)]) {
+        let _ = (node, counts);
+    }
+
+    /// Another node is not heard of any more.
+    fn node_gone(&self, node: NodeId) {
+        let _ = node;
+    }
 }
 
 /// What a sink did with frames.

@@ -48,6 +48,7 @@ impl Cluster {
             }
             Word::Up { relay, room, n, up } => self.at_desk(engine, (from, relay, room), n, *up),
             Word::Alive => {}
+            Word::Sockets { counts } => engine.notifier_here().sockets_elsewhere(from, &counts),
             Word::Rebalance => self.rebalance(engine),
             Word::Load { rooms } => self.heard_load(from, rooms),
             Word::Take { room } => self.take_over(engine, room),

@@ -16,7 +16,7 @@ use tripsync_domain::{
 use uuid::Uuid;
 
 /// The version of all this; a message of another one is passed over, so that nodes of two versions do without relays between them.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// One relay, for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub(crate) enum Word {
     Down { relay: RelayId, n: u64, down: Bytes },
     /// For a user's sockets on every node.
     Notice { user: UserId, frame: Bytes },
+    /// How many sockets users have at the node; whom it says nothing of has few or as many as before.
+    Sockets { counts: Vec<(UserId, u32)> },
     /// The node lives.
     Alive,
     /// Share the rooms out evenly.

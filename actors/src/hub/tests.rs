@@ -75,3 +75,50 @@ fn a_drain_spreads_the_return_and_refuses_new_sockets() {
     drop(all);
     assert_eq!(hub.sockets(), 0);
 }
+
+fn node(n: u128) -> NodeId {
+    NodeId(Uuid::from_u128(n))
+}
+
+#[tokio::test(start_paused = true)]
+async fn sockets_at_other_nodes_count_while_these_are_heard_of() {
+    let hub = Hub::new(4);
+    let refused = || hub.register(user(1), Uuid::nil()).err().map(|refused| (refused.code, refused.retry_after_ms));
+    hub.sockets_elsewhere(node(1), &[(user(1), 2), (user(2), 4)]);
+    hub.sockets_elsewhere(node(2), &[(user(1), 3)]);
+    assert_eq!(refused(), Some((ErrorCode::TooManySockets, Some(1_000))));
+    // What a node says replaces what it said.
+    hub.sockets_elsewhere(node(2), &[(user(1), 1)]);
+    let _first = hub.register(user(1), Uuid::nil()).unwrap();
+    assert!(refused().is_some());
+    hub.sockets_elsewhere(node(2), &[(user(1), 0)]);
+    let _second = hub.register(user(1), Uuid::nil()).unwrap();
+    assert!(refused().is_some());
+    hub.node_gone(node(1));
+    let _third = hub.register(user(1), Uuid::nil()).unwrap();
+    // One that says nothing more of it, because its word was lost, is not believed for ever.
+    hub.sockets_elsewhere(node(1), &[(user(1), 1)]);
+    assert!(refused().is_some());
+    tokio::time::advance(COUNTS_FOR).await;
+    assert_eq!(refused(), None);
+}
+
+#[test]
+fn many_sockets_are_told_once_and_again_when_all_is_asked_for() {
+    let hub = Hub::new(40);
+    let told = |all| hub.socket_counts(all);
+    let mut all: Vec<_> = (0..4).map(|_| hub.register(user(1), Uuid::nil()).unwrap()).collect();
+    assert_eq!(told(true), [], "few are not worth a word");
+    all.push(hub.register(user(1), Uuid::nil()).unwrap());
+    assert_eq!(told(false), [(user(1), 5)]);
+    assert_eq!((told(false), told(true)), (vec![], vec![(user(1), 5)]));
+    all.extend([hub.register(user(1), Uuid::nil()).unwrap(), hub.register(user(2), Uuid::nil()).unwrap()]);
+    assert_eq!(told(false), [(user(1), 6)]);
+    all.truncate(3);
+    assert_eq!((told(false), told(true)), (vec![(user(1), 0)], vec![]));
+    all.extend((0..5).map(|_| hub.register(user(1), Uuid::nil()).unwrap()));
+    assert_eq!(told(false), [(user(1), 8)]);
+    // Of one that goes away nothing counts any more, though it takes a while until its sockets are closed.
+    hub.drain(Duration::from_millis(500));
+    assert_eq!((told(false), told(true)), (vec![(user(1), 0)], vec![]));
+}

@@ -338,3 +338,49 @@ async fn what_the_rules_refuse_is_refused_alike_at_every_node() {
     }
     assert_eq!((fleet.owner(trip).await, fleet.owner(pool).await), (Some(0), Some(0)));
 }
+
+/// The status of an upgrade, which is given up at once if it succeeds.
+async fn handshake(server: &Server, account: &Account) -> u16 {
+    let request = reqwest::Client::new().get(server.url("/api/v1/live"));
+    let upgrade = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let request = upgrade.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    request.bearer_auth(&account.token).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_of_a_user_are_counted_over_all_nodes_that_are_alive() {
+    let mut fleet = Fleet::start_with(&Plan::of(0), Wiring::Direct, &[("live.sockets_per_user_max", "4")]).await;
+    let [one, two, three] = nodes(&fleet);
+    let (ana, ben) = (Account::register(one.address(), "Ana").await, Account::register(one.address(), "Ben").await);
+    let mut sockets = Vec::new();
+    for server in [one, two, one, two] {
+        sockets.push(ana.client(server, Codec::Json).await);
+    }
+    let becomes = async |server: &Server, wanted: u16| {
+        eventually(&format!("an upgrade is answered {wanted}"), LIMIT, async || match handshake(server, &ana).await {
+            status if status == wanted => Ok(()),
+            status => Err(format!("it is answered {status}")),
+        })
+        .await;
+    };
+    becomes(three, 429).await;
+    assert_eq!(handshake(three, &ben).await, 101);
+    // One that is closed makes room everywhere.
+    sockets.pop().unwrap().close().await;
+    becomes(three, 101).await;
+    sockets.push(ana.client(two, Codec::Json).await);
+    becomes(three, 429).await;
+    // Without Redis each node counts its own.
+    fleet.redis.freeze().await;
+    becomes(&fleet.servers[2], 101).await;
+    fleet.redis.thaw().await;
+    becomes(&fleet.servers[2], 429).await;
+    // Those of a node that is dead do not count.
+    fleet.servers[1].kill().await;
+    becomes(&fleet.servers[2], 101).await;
+}
