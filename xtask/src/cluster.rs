@@ -45,20 +45,15 @@ pub fn run(nodes: usize, server: &Build, settings: &[String]) -> anyhow::Result<
         Build::Program(program) => std::path::absolute(program).context("cannot tell where --program is")?,
     };
     say(&format!("starting Postgres, Redis and {nodes} nodes"))?;
-    let (postgres, redis) = (postgres::start()?, redis::start()?);
-    let secrets = Secrets { signing: random_secret(), cluster: random_secret() };
-    let mut running: Vec<Node> = Vec::new();
-    for number in 1..=nodes {
-        running.push(Node::start(&program, number, &postgres.url("postgres"), &redis.url(), &secrets, settings)?);
-    }
+    let mut cluster = Cluster::start(nodes, &program, settings)?;
     let password = random_secret();
-    register(&running[0].address, &password)?;
-    std::io::stdout().write_all(guide(&running, &password).as_bytes())?;
+    register(&cluster.nodes[0].address, &password)?;
+    std::io::stdout().write_all(guide(&cluster.nodes, &password).as_bytes())?;
     // Until Ctrl-C, or the end of all nodes.
-    let mut ended = vec![false; running.len()];
+    let mut ended = vec![false; nodes];
     while ended.contains(&false) {
         std::thread::sleep(Duration::from_millis(500));
-        for (number, (node, ended)) in (1..).zip(running.iter_mut().zip(&mut ended)) {
+        for (number, (node, ended)) in (1..).zip(cluster.nodes.iter_mut().zip(&mut ended)) {
             if !*ended && let Some(status) = node.child.try_wait().context("cannot look after a node")? {
                 *ended = true;
                 say(&format!("node {number} (pid {}) has ended: {status}", node.child.id()))?;
@@ -66,6 +61,41 @@ pub fn run(nodes: usize, server: &Build, settings: &[String]) -> anyhow::Result<
         }
     }
     Ok(true)
+}
+
+/// Nodes with a Postgres and a Redis of their own; all end when it is dropped.
+pub(crate) struct Cluster {
+    nodes: Vec<Node>,
+    _postgres: postgres::Instance,
+    _redis: redis::Instance,
+}
+
+impl Cluster {
+    pub(crate) fn start(nodes: usize, program: &Path, settings: &[String]) -> anyhow::Result<Self> {
+        let (postgres, redis) = (postgres::start()?, redis::start()?);
+        let secrets = Secrets { signing: random_secret(), cluster: random_secret() };
+        let start = |number| Node::start(program, number, &postgres.url("postgres"), &redis.url(), &secrets, settings);
+        // One after the other: the first makes the tables.
+        let nodes = (1..=nodes).map(start).collect::<Result<_, _>>()?;
+        Ok(Self { nodes, _postgres: postgres, _redis: redis })
+    }
+
+    /// `host:port` of each node.
+    pub(crate) fn addresses(&self) -> Vec<&str> {
+        self.nodes.iter().map(|node| node.address.as_str()).collect()
+    }
+
+    /// What all nodes have used of the processor so far, in seconds (`utime` and `stime` of proc_pid_stat(5), in hundredths).
+    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        let mut ticks = 0.0;
+        for node in &self.nodes {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", node.child.id())).context("cannot see what a node uses")?;
+            // Behind the name, which may have anything in it.
+            let (_, fields) = stat.rsplit_once(") ").context("/proc has another format than expected")?;
+            ticks += fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>();
+        }
+        Ok(ticks / 100.0)
+    }
 }
 
 fn say(what: &str) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! The figures of `docs/BENCHMARKS.md`, one command after the other, so that anybody can measure them again on a machine of their own.
 
+mod nodes;
+
 use crate::postgres::{self, Instance, URL_VARIABLE};
 use anyhow::{Context, ensure};
 use std::fmt::Write as _;
@@ -12,18 +14,32 @@ struct Figure {
     name: &'static str,
     /// What the load test is told, without where the result goes.
     arguments: &'static str,
-    /// The load test repeats and takes medians itself (`--runs`); otherwise it is started so many times.
-    repeats_itself: bool,
+    way: Way,
     /// Lines of its summary that are shown: those that begin so.
     shown: &'static [&'static str],
 }
 
+/// How a figure is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The load test repeats and takes medians itself (`--runs`).
+    RepeatsItself,
+    /// It is started so many times.
+    Single,
+    /// Likewise, in turns with everybody at one of two nodes and at both.
+    Nodes,
+}
+
 const fn scenario(name: &'static str, arguments: &'static str, shown: &'static [&'static str]) -> Figure {
-    Figure { name, arguments, repeats_itself: true, shown }
+    Figure { name, arguments, way: Way::RepeatsItself, shown }
 }
 
 const fn single(name: &'static str, arguments: &'static str) -> Figure {
-    Figure { name, arguments, repeats_itself: false, shown: &[""] }
+    Figure { name, arguments, way: Way::Single, shown: &[""] }
+}
+
+const fn nodes(name: &'static str, arguments: &'static str, shown: &'static [&'static str]) -> Figure {
+    Figure { name, arguments, way: Way::Nodes, shown }
 }
 
 const FLOOR: &[&str] = &["server_cpu_s_per_million_deliveries", "delivery_p50_ms", "delivery_p99_ms"];
@@ -31,6 +47,7 @@ const HOT: &[&str] = &["deliveries_per_s", "arrivals_per_s", "delivery_p99_ms"];
 const LIMIT: &[&str] = &["run ", "limit_per_s", "arrivals_per_s", "delivery_p99_ms", "lag_p99_ms", "generator_b", "server_cpu_cores"];
 const ACKS: &[&str] = &["run ", "ack_p50_ms", "ack_p99_ms"];
 const SLOW: &[&str] = &["delivery_p50_ms", "delivery_p99_ms", "server_resident_peak_bytes", "close", "resyncs", "resumes_per_s"];
+const SPREAD: &[&str] = &["deliveries_per_s", "delivery_p50_ms", "delivery_p99_ms"];
 const MEMORY: &[&str] = &["resident_bytes_per", "server_cpu_cores"];
 
 /// In the order of how much they matter, should the time run out.
@@ -71,6 +88,10 @@ const FIGURES: &[Figure] = &[
     ),
     single("search", "search"),
     single("search-postgres", "--database postgres search"),
+    nodes("nodes-rooms-of-10", "fan-out --rooms 100 --members 10 --per-second 1000 --seconds 8 --no-thresholds", SPREAD),
+    nodes("nodes-room-of-1000", "fan-out --rooms 1 --members 1000 --per-second 100 --seconds 8 --no-thresholds", SPREAD),
+    nodes("nodes-limit-rooms-of-10", "fan-out --rooms 100 --members 10 --per-second 2000 --seconds 5 --find-limit", &["limit_per_s"]),
+    nodes("nodes-limit-room-of-1000", "fan-out --rooms 1 --members 1000 --per-second 200 --seconds 5 --find-limit", &["limit_per_s"]),
     scenario("soak", "soak --seconds 1800", &["ack_p99_ms", "delivery_p99_ms", "server_resident_peak_bytes"]),
 ];
 
@@ -96,7 +117,10 @@ pub fn run(folder: &Path, only: &[String], runs: u32) -> anyhow::Result<bool> {
         if figure.arguments.contains("postgres") && database.is_none() {
             database = Some(postgres::start()?);
         }
-        let (text, good) = measure(figure, folder, runs, database.as_ref())?;
+        let (text, good) = match figure.way {
+            Way::Nodes => nodes::measure(figure, runs)?,
+            Way::RepeatsItself | Way::Single => measure(figure, folder, runs, database.as_ref())?,
+        };
         complete &= good;
         print(&format!("{text}\n"))?;
         if good {
@@ -116,10 +140,10 @@ pub fn names() -> String {
 fn measure(figure: &Figure, folder: &Path, runs: u32, database: Option<&Instance>) -> anyhow::Result<(String, bool)> {
     let mut text = format!("## {}: `{}`\n", figure.name, figure.arguments);
     let mut good = true;
-    for run in 0..if figure.repeats_itself { 1 } else { runs } {
+    for run in 0..if figure.way == Way::RepeatsItself { 1 } else { runs } {
         let mut command = Command::new("target/release/tripsync-load");
         command.args(figure.arguments.split(' ')).args(["--program", "target/release/tripsync"]).stderr(Stdio::inherit());
-        if figure.repeats_itself {
+        if figure.way == Way::RepeatsItself {
             let json = folder.join(format!("{}.json", figure.name));
             command.arg("--json").arg(json).args(["--runs", &runs.to_string()]);
         }
@@ -129,17 +153,22 @@ fn measure(figure: &Figure, folder: &Path, runs: u32, database: Option<&Instance
             database.create(&name)?;
             command.env(URL_VARIABLE, database.url(&name));
         }
-        let output = command.output().context("cannot start the load test")?;
-        let code = output.status.code();
-        good &= matches!(code, Some(0 | 1));
-        for line in String::from_utf8_lossy(&output.stdout).lines().filter(|line| is_shown(figure, line)) {
-            writeln!(text, "{line}")?;
-        }
-        if code != Some(0) {
-            writeln!(text, "exit code {code:?}")?;
-        }
+        good &= note(figure, command, &mut text)?;
     }
     Ok((text, good))
+}
+
+/// Runs the load test once; adds what is shown of it, and says whether it could be run.
+fn note(figure: &Figure, mut command: Command, text: &mut String) -> anyhow::Result<bool> {
+    let output = command.output().context("cannot start the load test")?;
+    for line in String::from_utf8_lossy(&output.stdout).lines().filter(|line| is_shown(figure, line)) {
+        writeln!(text, "{line}")?;
+    }
+    let code = output.status.code();
+    if code != Some(0) {
+        writeln!(text, "exit code {code:?}")?;
+    }
+    Ok(matches!(code, Some(0 | 1)))
 }
 
 fn is_shown(figure: &Figure, line: &str) -> bool {
