@@ -2,13 +2,25 @@
 
 use super::{Aside, DbOptions, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Pause between two attempts while the server cannot be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A connection that does not answer for so long is given up. Nobody may say that it is gone: when the other machine or the network between is away,
+/// nothing comes back, and the system goes on trying for a quarter of an hour.
+const SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// What Postgres is to do about this node when it says nothing; stricter settings of the operator stay. In the middle of a transaction it holds
+/// locks, perhaps on rooms that others have to take over: those end with the transaction. And a connection to a node whose machine is gone is
+/// noticed within a minute instead of two hours.
+const SILENT_NODES: &str = "SELECT set_config(name, wanted, false) FROM pg_settings \
+     JOIN (VALUES ('idle_in_transaction_session_timeout', '5000'), ('tcp_keepalives_idle', '30'), \
+     ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3')) AS w (name, wanted) USING (name) \
+     WHERE setting::int = 0 OR setting::int > wanted::int";
 
 /// A pool of connections, and two beside it for what must be known however busy the pool is. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,6 +62,10 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<PostgresDb
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(options.acquire_timeout)
+        // The pool's own tests have no limit. That before use is replaced; that after use comes after ours.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(answers(connection)))
+        .after_release(|connection, _| Box::pin(answers(connection)))
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // An answer of "committed" must survive a crash of the server: with `off`, 557 of 208,984 acknowledged
@@ -60,11 +76,20 @@ pub(super) async fn connect(url: &str, options: &DbOptions) -> Result<PostgresDb
                 )
                 .execute(&mut *connection)
                 .await?;
+                sqlx::query(SILENT_NODES).execute(&mut *connection).await?;
                 Ok(())
             })
         })
         .connect_lazy_with(connect);
     Ok(PostgresDb { pool, alive: Aside::new(Arc::clone(&aside)), ended: Aside::new(aside) })
+}
+
+/// Fails for a connection that is gone, or silent.
+pub(super) async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(SILENCE_MAX, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// Waits until the server takes a connection. Not by way of the pool, which keeps to itself why it got none.

@@ -4,7 +4,6 @@
 //! simulator (`actors/src/sim`) looks for rare interleavings; here it is shown that what it simulates is what processes, sockets and
 //! databases do.
 
-mod cable;
 mod chaos;
 mod client;
 mod compose;

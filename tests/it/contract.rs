@@ -11,6 +11,7 @@ mod rooms;
 mod schema;
 mod search;
 mod seats;
+mod silence;
 mod tasks;
 mod tickets;
 

@@ -20,6 +20,7 @@
 //! when the test fails, and by a guardian process when the test binary itself is killed.
 
 mod backend;
+mod cable;
 mod client;
 mod inside;
 mod namespace;
@@ -33,6 +34,7 @@ mod wait;
 
 pub(crate) use self::redis::{PrivateRedis, shared_redis_url};
 pub(crate) use backend::{Backend, TestDatabase, for_each_backend};
+pub(crate) use cable::{Cable, Cut, address, through};
 pub(crate) use client::{Client, Mirror};
 pub(crate) use inside::Inside;
 pub(crate) use namespace::{Namespace, Silence};

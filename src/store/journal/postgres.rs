@@ -6,6 +6,7 @@ mod extras;
 use super::batch::{self, Part};
 use super::{JournalOptions, Refused, Results};
 use crate::store::StoreError;
+use crate::store::postgres::answers;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgDatabaseError, PgPool};
 use sqlx::{Connection as _, Postgres};
@@ -86,14 +87,8 @@ impl Appender {
             .max_connections(options.connections)
             .min_connections(0)
             .acquire_timeout(options.append_patience)
-            .test_before_acquire(false)
             .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED_FOR {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
+                Box::pin(async move { if meta.idle_for > TRUSTED_FOR { answers(connection).await } else { Ok(true) } })
             })
             .connect_lazy_with((*shared.connect_options()).clone());
         Self { pool }

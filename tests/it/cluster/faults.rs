@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use xtask::process::Signal;
 
-use super::cable::Cut;
 use super::fleet::{DATABASE_REACHED, Fleet, LEASE_HELD, NODES, Owned};
 use super::load::Load;
+use crate::harness::Cut;
 
 /// How long a node may take to drain.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);

@@ -8,10 +8,9 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
-use super::cable::Cut;
 use super::plan::Plan;
 use super::wiring::{Wires, Wiring};
-use crate::harness::{Launch, PrivatePostgres, PrivateRedis, Server, TestDatabase, eventually};
+use crate::harness::{Cut, Launch, PrivatePostgres, PrivateRedis, Server, TestDatabase, address, eventually, through};
 
 /// Nodes of a fleet.
 pub(super) const NODES: usize = 3;
@@ -157,16 +156,4 @@ fn launch(plan: &Plan, database: &TestDatabase) -> Launch {
         .set("live.commands_per_s", 1_000_000)
         .set("live.commands_burst", 1_000_000)
         .set("live.messages_per_s", 1_000_000)
-}
-
-/// `host:port` of a URL with user and password.
-fn address(url: &str) -> SocketAddr {
-    let (_, rest) = url.rsplit_once('@').expect("a URL with a password");
-    let address = rest.split('/').next().unwrap();
-    address.parse().unwrap_or_else(|_| panic!("no address in {address}"))
-}
-
-/// The same URL with another `host:port`.
-fn through(url: &str, by: SocketAddr) -> String {
-    url.replace(&format!("@{}/", address(url)), &format!("@{by}/"))
 }

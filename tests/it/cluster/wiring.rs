@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::block_in_place;
 
-use super::cable::{Cable, Cut};
-use crate::harness::{Launch, Namespace, Silence};
+use crate::harness::{Cable, Cut, Launch, Namespace, Silence};
 
 /// The lines of a node's namespace.
 const TO_POSTGRES: u32 = 0;
