@@ -15,7 +15,7 @@ use tripsync_domain::{ErrorCode, RoomId, Timestamp};
 const PAGE: u32 = 256;
 /// Pages per look: what is beyond waits for the next one.
 const PAGES_MAX: usize = 40;
-/// A room that was woken and is still due, because it fails, is left alone this long.
+/// A room that was woken and is still due as before, because it fails, is left alone this long.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Rooms that are woken at once, over all looks.
 const WAKERS: usize = 16;
@@ -37,7 +37,7 @@ pub(super) fn start(engine: &Engine) {
             let is_over = supervisor.get_status() >= ActorStatus::Stopping;
             let Some(shared) = Weak::upgrade(&shared).filter(|shared| !is_over && !shared.registry.is_draining()) else { return };
             let engine = Engine { shared, supervisor: supervisor.clone() };
-            woken.retain(|_, at: &mut Instant| at.elapsed() < AGAIN_AFTER);
+            woken.retain(|_, (at, _): &mut (Instant, Timestamp)| at.elapsed() < AGAIN_AFTER);
             if let Err(error) = look(&engine, every, &wakers, &mut woken).await {
                 tracing::warn!(error = %crate::error_chain(&error), "rooms with a deadline could not be looked for; the next look will find them");
             }
@@ -50,7 +50,7 @@ async fn look(
     engine: &Engine,
     every: Duration,
     wakers: &Arc<Semaphore>,
-    woken: &mut HashMap<RoomId, Instant>,
+    woken: &mut HashMap<RoomId, (Instant, Timestamp)>,
 ) -> Result<(), crate::ports::JournalError> {
     let Shared { journal, clock, .. } = &*engine.shared;
     let until = clock.now().plus(every * 2);
@@ -60,14 +60,14 @@ async fn look(
         let Some(last) = page.last() else { break };
         after = Some(*last);
         let full = page.len() == PAGE as usize;
-        for (_, room) in page {
+        for (due, room) in page {
             // One that is still being loaded has its deadline when that is done; asking again would only take up a turn.
-            if woken.contains_key(&room) || engine.shared.registry.is_starting(room) {
+            if woken.get(&room).is_some_and(|(_, known)| *known == due) || engine.shared.registry.is_starting(room) {
                 continue;
             }
             // Never closed.
             let Ok(turn) = Arc::clone(wakers).acquire_owned().await else { return Ok(()) };
-            woken.insert(room, Instant::now());
+            woken.insert(room, (Instant::now(), due));
             let engine = engine.clone();
             tokio::spawn(async move {
                 wake(&engine, room).await;

@@ -1,7 +1,7 @@
 //! Many rooms are due at once, none of them in memory: each acts once, in time, whatever becomes of the others.
 
 use super::kind::Event;
-use super::stage::{ANN, Stage, card, pass};
+use super::stage::{ANN, ROOM, Stage, card, pass};
 use crate::engine::CallOptions;
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
@@ -76,4 +76,16 @@ async fn rooms_that_do_not_open_keep_no_others_from_acting() {
     let late = last.unwrap().since(due);
     assert!(late < Duration::from_secs(1), "the last one was {late:?} late");
     assert!(stage.rang_in(&hanging).0.values().all(|times| *times == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_was_woken_a_moment_ago_is_woken_for_a_later_deadline_when_the_clock_jumps() {
+    let stage = Stage::new().await;
+    let set_alarm = |after_s: u64| json!({"type": "set_alarm", "after_s": after_s});
+    stage.call(&set_alarm(1)).await.unwrap();
+    pass(Duration::from_secs(2)).await;
+    stage.call(&set_alarm(600)).await.unwrap();
+    stage.clock.advance(Duration::from_secs(700));
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(stage.rang_in(&[ROOM]).0[&ROOM], 2);
 }
