@@ -151,6 +151,12 @@ impl Board {
         Some(delta)
     }
 
+    /// Whoever may be shown somewhere: everybody, and who is gone since the last delta.
+    pub(crate) fn shown(&self) -> Vec<UserId> {
+        let users: BTreeSet<_> = self.users.keys().chain(&self.dirty).copied().collect();
+        users.into_iter().collect()
+    }
+
     /// Everybody, for somebody who joins.
     pub(crate) fn entries(&self) -> Vec<PresenceEntry> {
         self.users.iter().map(|(user, present)| entry(*user, present)).collect()
@@ -234,6 +240,18 @@ mod tests {
         board.leave(user(1), session(2), None);
         let entries = board.entries();
         assert_eq!((entries[0].devices, entries[0].state.typing), (1, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_just_gone_is_still_shown_until_that_is_told() {
+        let mut board = Board::default();
+        board.enter(user(1), session(1), Timestamp::default());
+        board.enter(user(2), session(2), Timestamp::default());
+        board.take_delta();
+        board.leave(user(1), session(1), None);
+        assert_eq!(board.shown(), [user(1), user(2)]);
+        board.take_delta();
+        assert_eq!(board.shown(), [user(2)]);
     }
 
     #[tokio::test(start_paused = true)]

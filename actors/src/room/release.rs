@@ -115,6 +115,10 @@ impl<K: RoomKind> Room<K> {
                 for (session, before) in self.members.set_role(at, user, role) {
                     self.show_presence(session, user, (before, role));
                 }
+                if role < K::PRESENCE {
+                    self.board.forget_missing(|missing| missing == user);
+                    self.schedule_tick();
+                }
                 return;
             }
             Projection::MemberGone { user } => {
@@ -151,7 +155,8 @@ impl<K: RoomKind> Room<K> {
             let delta = PresenceDelta { set: self.board.entries(), gone: Vec::new() };
             self.members.send(session, &frame_of(&ServerFrame::Presence { room: self.id, delta }));
         } else if before >= K::PRESENCE && now < K::PRESENCE {
-            let gone = self.board.entries().into_iter().map(|entry| entry.user).collect();
+            // Also who has left the circle a moment ago: that will be told to those in it.
+            let gone = self.board.shown();
             self.board.leave(user, session, None);
             let delta = PresenceDelta { set: Vec::new(), gone };
             self.members.send(session, &frame_of(&ServerFrame::Presence { room: self.id, delta }));

@@ -162,7 +162,8 @@ impl<K: RoomKind> Room<K> {
             }
         }
         // Without its card a user of a group is taken for a stranger; presence is for those in the room by name.
-        self.board.forget_missing(|user| role_in::<K>(&self.log.state, &UserCard { user, name: String::new(), group: None }).is_none());
+        let role = |user| role_in::<K>(&self.log.state, &UserCard { user, name: String::new(), group: None });
+        self.board.forget_missing(|user| role(user) < Some(K::PRESENCE));
         self.schedule_tick();
     }
 
@@ -191,8 +192,11 @@ impl<K: RoomKind> Room<K> {
             if let Some(said) = said {
                 self.board.update(user, session, said);
             }
-            self.schedule_tick();
+        } else {
+            // One that was in already may have left the circle by what it starts over after.
+            self.board.leave(user, session, None);
         }
+        self.schedule_tick();
         let mut missed = since.and_then(|since| self.log.since(since.seq, at));
         if let Some(missed) = missed.as_mut().filter(|missed| missed.len() > 1 && self.shared.sabotage.skips_on_resume()) {
             missed.remove(0);

@@ -164,6 +164,8 @@ impl RoomKind for Notes {
         matches!(command, Command::Reserve { .. }).then_some(Quota { what: "tests", max: 1 })
     }
 
+    const PRESENCE: Role = Role::Participant;
+
     fn access(state: &State, who: &UserCard) -> Option<Role> {
         state.members.get(&who.user).copied().filter(|_| !state.closed)
     }

@@ -1,8 +1,12 @@
 //! Who is shown to be here: one entry per person, no flicker, no ghosts.
 
-use super::stage::{ANN, BEN, Socket, Stage, note, pass};
+use super::stage::{ANN, BEN, CLEO, Socket, Stage, note, pass};
+use crate::config::EngineConfig;
+use crate::engine::CallOptions;
+use crate::testing::Fault;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tripsync_domain::UserId;
 use tripsync_domain::presence::PresenceState;
 
 fn typing() -> PresenceState {
@@ -98,16 +102,69 @@ async fn presence_outlives_a_reload_but_not_a_membership_that_ended_in_it() {
     stage.presence(&ben, typing()).await;
     tick().await;
     told_of_ben(&ann);
-    stage.memory.plan_faults([Some(crate::testing::Fault::Lost)]);
+    stage.memory.plan_faults([Some(Fault::Lost)]);
     stage.call(&note("lost")).await.unwrap_err();
     tick().await;
     assert_eq!(told_of_ben(&ann), [""; 0]);
     // The other node removes him; this one learns it when it reloads.
-    stage.memory.set_lasting_fault(Some(crate::testing::Fault::StoredUnanswered));
+    stage.memory.set_lasting_fault(Some(Fault::StoredUnanswered));
     stage.call(&json!({"type": "remove", "user": BEN})).await.unwrap();
     tick().await;
     assert_eq!(told_of_ben(&ann), ["gone"]);
     assert_eq!(ben.gist(), ["events [3!]", "left removed"]);
+}
+
+/// Presence is for participants.
+fn admit(user: UserId, role: &str) -> Value {
+    json!({"type": "admit", "user": user, "role": role})
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_the_circle_sees_nobody_any_more_nor_who_left_it_a_moment_before() {
+    let stage = Stage::new().await;
+    stage.call(&admit(CLEO, "participant")).await.unwrap();
+    let (ann, _ben, cleo) = (stage.seated(ANN).await, stage.seated(BEN).await, stage.seated(CLEO).await);
+    tick().await;
+    assert_eq!((told_of_ben(&ann), told_of_ben(&cleo)), (vec!["1".to_owned()], vec!["1".to_owned()]));
+    // Before the others are told of the first.
+    stage.call(&admit(BEN, "viewer")).await.unwrap();
+    stage.call(&admit(CLEO, "viewer")).await.unwrap();
+    tick().await;
+    assert_eq!((told_of_ben(&ann), told_of_ben(&cleo)), (vec!["gone".to_owned()], vec!["gone".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_the_circle_is_gone_also_within_the_grace_or_a_reload() {
+    for dropped in [true, false] {
+        let stage = Stage::with(EngineConfig { ring_events_max: 2, ..EngineConfig::default() }).await;
+        let (_ann, ben) = (stage.seated(ANN).await, stage.seated(BEN).await);
+        tick().await;
+        if dropped {
+            stage.leave(&ben, true).await;
+            tick().await;
+            stage.call(&admit(BEN, "viewer")).await.unwrap();
+        } else {
+            // More is stored unnoticed than the room remembers, so that the single changes are not known.
+            stage.memory.plan_faults([None, Some(Fault::StoredUnanswered)]);
+            stage.memory.freeze();
+            let commands = [note("one"), admit(BEN, "viewer"), note("two"), note("three")];
+            let calls = commands.map(|command| stage.calling(ANN, command, CallOptions::default()));
+            stage.memory.until_waiting(1).await;
+            pass(Duration::from_millis(1)).await;
+            stage.memory.thaw();
+            for call in calls {
+                let _ = call.await.unwrap();
+            }
+            assert_eq!(stage.epoch(), 2, "it has reloaded");
+        }
+        tick().await;
+        let late = stage.socket(ANN);
+        stage.join(&late, None).await;
+        tick().await;
+        let joined = &late.heard()[0];
+        let present: Vec<_> = joined["presence"].as_array().unwrap().iter().map(|entry| entry["user"].clone()).collect();
+        assert_eq!(present, [json!(ANN)], "dropped: {dropped}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
