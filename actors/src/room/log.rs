@@ -293,13 +293,6 @@ impl<K: RoomKind> Log<K> {
         self.pending.iter().map(|pending| &pending.recent).filter(move |recent| recent.seq > after)
     }
 
-    /// The record that is decided, but not known to be durable, under a seq.
-    pub(crate) fn pending_record(&self, seq: Seq) -> Option<&Bytes> {
-        let first = self.pending.front()?.meta.seq;
-        let index = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
-        self.pending.get(index).map(|pending| &pending.recent.bytes)
-    }
-
     /// Puts a durable record into the ring.
     pub(crate) fn remember(&mut self, recent: Recent, config: &EngineConfig) {
         self.ring_bytes += recent.bytes.len();

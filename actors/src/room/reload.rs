@@ -80,11 +80,11 @@ impl<K: RoomKind> Room<K> {
         self.views.forget();
         self.phase = Phase::Live;
         let sabotage = self.shared.sabotage;
-        let is_stored = |seq: Seq| {
-            let ours = old.pending_record(seq);
-            let theirs = missed.iter().flatten().find(|recent| recent.seq == seq);
-            seq <= announced || sabotage.trusts_lost() || ours.zip(theirs).is_some_and(|(ours, theirs)| *ours == theirs.bytes)
-        };
+        // All that came before counts: the last event of a command need not say whose it is, and may be just as another owner made it.
+        let pairs = old.pending_after(announced).zip(missed.iter().flatten());
+        let same = pairs.take_while(|(ours, theirs)| ours.seq == theirs.seq && ours.bytes == theirs.bytes);
+        let stored = same.last().map_or(announced, |(ours, _)| ours.seq);
+        let is_stored = |seq: Seq| seq <= stored || sabotage.trusts_lost();
         let (known, waiting) = (missed.is_some(), self.gate.take());
         let waiting: Vec<_> = waiting.into_iter().map(|(_, output)| judged(output, known, is_stored)).collect();
         match missed {
