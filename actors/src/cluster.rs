@@ -84,7 +84,7 @@ pub(crate) struct Cluster {
     bus: Arc<dyn Bus>,
     relays: Mutex<BTreeMap<RelayId, Here>>,
     desks: Mutex<Desks>,
-    /// When each node was heard of last, as long as there are relays or desks for it.
+    /// When each node was heard of last, and the owner of each relay; nodes that are silent are taken out.
     heard: Mutex<BTreeMap<NodeId, Instant>>,
     loads: Mutex<Loads>,
     /// Held while the lease is renewed or ended.

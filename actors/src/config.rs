@@ -12,6 +12,11 @@ pub struct EngineConfig {
     pub ring_bytes_max: usize,
     /// Events between two snapshots (default 500): bounds how much a restart replays.
     pub snapshot_every: u64,
+    /// Events that the last snapshot of a room may lack that is handed over to another node (default 256): so many are read by whoever opens a room
+    /// in any case. One that lacks more keeps a snapshot while it still works.
+    pub hand_over_tail_max: u64,
+    /// Rooms that a node passes on at once (default 8). Each waits for Redis, the next owner and the database, which few keep busy.
+    pub hand_over_at_once: usize,
     /// How long a room without sessions stays in memory (default 60 s).
     pub idle_after: Duration,
     /// How often rooms with a deadline are looked for that are not in memory (default 1 s). Such a room is woken before its deadline; a jump
@@ -54,6 +59,8 @@ impl Default for EngineConfig {
             ring_events_max: 1_000,
             ring_bytes_max: 256 * 1024,
             snapshot_every: 500,
+            hand_over_tail_max: 256,
+            hand_over_at_once: 8,
             idle_after: Duration::from_secs(60),
             lookout_every: Duration::from_secs(1),
             presence_tick: Duration::from_millis(50),

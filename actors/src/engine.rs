@@ -35,9 +35,6 @@ use tripsync_domain::{NodeId, Rejection, RoomId};
 
 pub use registry::Kinds;
 
-/// Rooms that a node that leaves passes on at once. Each waits for Redis, the next owner and the database, which few keep busy.
-pub(crate) const PASSED_AT_ONCE: usize = 8;
-
 /// What the engine needs of the world.
 #[derive(Clone)]
 pub struct Ports {
@@ -195,6 +192,14 @@ impl Engine {
         self.shared.registry.tell(room, Own::PassOn(to));
     }
 
+    /// The same for many, a few at a time, so that the pause of each does not grow with their number.
+    pub(crate) async fn pass_on_all(&self, rooms: &[(RoomId, NodeId)]) {
+        for some in rooms.chunks(self.shared.config.hand_over_at_once) {
+            some.iter().for_each(|(room, to)| self.pass_on(*room, *to));
+            self.shared.registry.left(some.iter().map(|(room, _)| *room)).await;
+        }
+    }
+
     /// Users' sockets on this node.
     pub(crate) fn notifier_here(&self) -> &dyn Notifier {
         &*self.shared.here
@@ -255,11 +260,11 @@ impl Engine {
         start::room(&self.shared, &self.supervisor, room, Where::Anywhere).await
     }
 
-    /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot and ends. Answers whether all
+    /// Stops: no room is started any more; every room finishes what is decided, keeps a snapshot if it needs one, and ends. Answers whether all
     /// ended within the limit; what did not is restored from the journal later.
     pub async fn drain(&self, limit: Duration) -> bool {
         // Where members stay, on other nodes, each room is to be away for as short a time as can be: all at once would wait for each other.
-        let at_once = if self.shared.cluster.is_some() { PASSED_AT_ONCE } else { usize::MAX };
+        let at_once = if self.shared.cluster.is_some() { self.shared.config.hand_over_at_once } else { usize::MAX };
         let done = self.shared.registry.drain(limit, at_once).await;
         if let Some(cluster) = &self.shared.cluster {
             cluster.leave().await;

@@ -155,7 +155,8 @@ impl Notifier for Hub {
         let mut users = self.users.lock();
         let Users { by_user, counts, draining, .. } = &mut *users;
         // Those of a node that goes away end, and come back at others.
-        counts.tell(all || draining.is_some(), |user| if draining.is_some() { 0 } else { by_user.get(&user).map_or(0, Vec::len) })
+        let count = |user| if draining.is_some() { 0 } else { by_user.get(&user).map_or(0, Vec::len) };
+        counts.tell(all || draining.is_some(), by_user.keys().copied(), count)
     }
 
     fn sockets_elsewhere(&self, node: NodeId, counts: &[(UserId, u32)]) {

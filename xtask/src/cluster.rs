@@ -96,6 +96,17 @@ impl Cluster {
         }
         Ok(ticks / 100.0)
     }
+
+    /// The sum of a counter over all nodes and labels.
+    pub(crate) fn counted(&self, counter: &str) -> anyhow::Result<f64> {
+        let mut sum = 0.0;
+        for node in &self.nodes {
+            let text = http(&node.metrics, &format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", node.metrics))?;
+            let of_it = text.lines().filter(|line| line.strip_prefix(counter).is_some_and(|rest| rest.starts_with(['{', ' '])));
+            sum += of_it.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum::<f64>();
+        }
+        Ok(sum)
+    }
 }
 
 fn say(what: &str) -> anyhow::Result<()> {
@@ -127,6 +138,7 @@ fn random_secret() -> String {
 /// A node; ends when dropped, and by its guardian when this process is killed.
 struct Node {
     address: String,
+    metrics: String,
     child: Child,
     _guardian: Guardian,
     dir: TempDir,
@@ -138,7 +150,7 @@ impl Node {
         let mut guardian = Guardian::start(Signal::Term, Some(dir.path()))?;
         let (ready, log) = (dir.path().join("ready.json"), dir.path().join("node.log"));
         let output = File::create(&log)?;
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let (address, metrics) = (format!("127.0.0.1:{}", free_port()?), format!("127.0.0.1:{}", free_port()?));
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TRIPSYNC")) {
             command.env_remove(name);
@@ -148,7 +160,7 @@ impl Node {
             .arg(&ready)
             .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .env("TRIPSYNC__HTTP__LISTEN", &address)
-            .env("TRIPSYNC__METRICS__LISTEN", format!("127.0.0.1:{}", free_port()?))
+            .env("TRIPSYNC__METRICS__LISTEN", &metrics)
             .env("TRIPSYNC__DATA_DIR", dir.path().join("data"))
             .env("TRIPSYNC__DATABASE__URL", postgres)
             .env("TRIPSYNC__AUTH__SIGNING_KEY", &secrets.signing)
@@ -162,7 +174,7 @@ impl Node {
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         guardian.watch(child.id())?;
-        let node = Self { address, child, _guardian: guardian, dir };
+        let node = Self { address, metrics, child, _guardian: guardian, dir };
         let started = poll(START_LIMIT, || (ready.exists() || has_ended(node.child.id())).then(|| ready.exists()));
         ensure!(
             started == Some(true),
@@ -182,18 +194,26 @@ impl Drop for Node {
     }
 }
 
+/// The answer to a request after which the connection is closed.
+fn http(address: &str, request: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+    stream.set_read_timeout(Some(START_LIMIT))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 /// Makes an account, with as much HTTP as that needs.
 fn register(address: &str, password: &str) -> anyhow::Result<()> {
     let body = format!(r#"{{"email":"{EMAIL}","password":"{password}","display_name":"Ana"}}"#);
-    let mut stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
-    stream.set_read_timeout(Some(START_LIMIT))?;
-    write!(
-        stream,
-        "POST /api/v1/auth/register HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
+    let answer = http(
+        address,
+        &format!(
+            "POST /api/v1/auth/register HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        ),
     )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
     ensure!(answer.starts_with("HTTP/1.1 201"), "the account was not made: {}", answer.lines().next().unwrap_or_default());
     Ok(())
 }

@@ -65,12 +65,12 @@ impl Cluster {
         let mut loads: BTreeMap<_, _> = recent.map(|(node, (rooms, _))| (node, rooms)).collect();
         loads.insert(self.node, rooms.len() as u64);
         let mut rooms = rooms.into_iter();
+        let mut passing = Vec::new();
         for (to, count) in moves(&loads, self.node) {
             tracing::info!(%to, count, "rooms are passed on");
-            for room in rooms.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
-                engine.pass_on(room, to);
-            }
+            passing.extend(rooms.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)).map(|room| (room, to)));
         }
+        engine.pass_on_all(&passing).await;
     }
 
     /// Enters another node as the room's owner, and asks it to open the room.

@@ -185,7 +185,12 @@ impl Registry {
         let mut rooms = self.rooms.lock();
         match rooms.slots.get(&room) {
             // An actor can die between its start and its entry here; then nobody will ever take the entry out.
-            Some(Slot::Live { address, actor }) if actor.get_status() < ActorStatus::Stopping => return Ok(Look::Found(address.clone())),
+            // A relay of a node that goes away is about to end.
+            Some(Slot::Live { address, actor })
+                if actor.get_status() < ActorStatus::Stopping && !(rooms.draining && address.is_relay()) =>
+            {
+                return Ok(Look::Found(address.clone()));
+            }
             // Likewise a start that ended without an outcome, which only a defect causes.
             Some(Slot::Starting(outcome)) if !matches!(outcome.peek(), Some(Err(_))) => return Ok(Look::Wait(outcome.clone())),
             Some(Slot::Live { .. } | Slot::Starting(_)) | None => {}
@@ -338,6 +343,24 @@ impl Registry {
             }
         };
         tokio::time::timeout(limit, all_ended).await.is_ok()
+    }
+
+    /// Waits until none of these is in memory, but not for one that hangs.
+    pub(super) async fn left(&self, rooms: impl Iterator<Item = RoomId> + Clone) {
+        let all_left = async {
+            loop {
+                let ended = self.ended.notified();
+                tokio::pin!(ended);
+                ended.as_mut().enable();
+                let is_here = |room| matches!(self.rooms.lock().slots.get(&room), Some(slot) if !slot.is_relay());
+                if !rooms.clone().any(is_here) {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        // Those that hang must not keep the others.
+        let _ = tokio::time::timeout(LEAVING_MAX, all_left).await;
     }
 
     /// No room is started any more. Relays are told: whose sessions are here leave anyway.

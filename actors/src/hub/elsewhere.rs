@@ -26,13 +26,14 @@ pub(super) struct Counts {
     elsewhere: HashMap<UserId, Vec<Said>>,
     /// What was said last of the sockets here; nothing: 0.
     told: HashMap<UserId, u32>,
-    changed: BTreeSet<UserId>,
+    /// Noted from the first telling on: a node that is alone tells nobody.
+    changed: Option<BTreeSet<UserId>>,
 }
 
 impl Counts {
     pub(super) fn new(sockets_per_user_max: usize) -> Self {
         let from = (sockets_per_user_max / WORTH_A_WORD).max(2).min(sockets_per_user_max);
-        Self { from, elsewhere: HashMap::new(), told: HashMap::new(), changed: BTreeSet::new() }
+        Self { from, elsewhere: HashMap::new(), told: HashMap::new(), changed: None }
     }
 
     /// How many sockets a user has at other nodes.
@@ -62,26 +63,35 @@ impl Counts {
 
     /// A user has more or fewer sockets here than before.
     pub(super) fn changed(&mut self, user: UserId, sockets: usize) {
-        if sockets >= self.from || self.told.contains_key(&user) {
-            self.changed.insert(user);
+        if let Some(changed) = &mut self.changed
+            && (sockets >= self.from || self.told.contains_key(&user))
+        {
+            changed.insert(user);
         }
     }
 
-    /// What other nodes do not know yet, by `count` of the sockets here; or all of it, so that they need not have heard it before.
-    pub(super) fn tell(&mut self, all: bool, count: impl Fn(UserId) -> usize) -> Vec<(UserId, u32)> {
+    /// What other nodes do not know yet, by `count` of the sockets of `users` here; or all of it, so that they need not have heard it before.
+    pub(super) fn tell(&mut self, all: bool, users: impl Iterator<Item = UserId>, count: impl Fn(UserId) -> usize) -> Vec<(UserId, u32)> {
+        let mut changed = self.changed.replace(BTreeSet::new()).unwrap_or_else(|| users.collect());
         if all {
             self.forget(|said| said.at.elapsed() >= COUNTS_FOR);
-            self.changed.extend(self.told.keys());
+            changed.extend(self.told.keys());
         }
         let mut counts = Vec::new();
-        for user in std::mem::take(&mut self.changed) {
+        for user in changed {
             let sockets = Some(count(user)).filter(|count| *count >= self.from).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX));
             let told = if sockets > 0 { self.told.insert(user, sockets) } else { self.told.remove(&user) };
-            if all || told.unwrap_or(0) != sockets {
+            let is_news = told.unwrap_or(0) != sockets;
+            if is_news || (all && sockets > 0) {
                 counts.push((user, sockets));
             }
         }
         counts
+    }
+
+    #[cfg(test)]
+    pub(super) fn noted(&self) -> usize {
+        self.changed.as_ref().map_or(0, BTreeSet::len)
     }
 
     fn forget(&mut self, which: impl Fn(&Said) -> bool) {

@@ -107,7 +107,9 @@ async fn sockets_at_other_nodes_count_while_these_are_heard_of() {
 fn many_sockets_are_told_once_and_again_when_all_is_asked_for() {
     let hub = Hub::new(40);
     let told = |all| hub.socket_counts(all);
-    let mut all: Vec<_> = (0..4).map(|_| hub.register(user(1), Uuid::nil()).unwrap()).collect();
+    let mut all: Vec<_> = (0..6).map(|_| hub.register(user(1), Uuid::nil()).unwrap()).collect();
+    all.truncate(4);
+    assert_eq!(hub.users.lock().counts.noted(), 0, "a node that is alone notes nothing");
     assert_eq!(told(true), [], "few are not worth a word");
     all.push(hub.register(user(1), Uuid::nil()).unwrap());
     assert_eq!(told(false), [(user(1), 5)]);

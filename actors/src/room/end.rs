@@ -1,6 +1,6 @@
 //! How a room leaves memory: at rest, handed over to another node, or with its server.
 
-use super::load::{SNAPSHOT_VERSION, WARM};
+use super::load::{SNAPSHOT_VERSION, caught};
 use super::{Phase, Room};
 use crate::ports::Snapshot;
 use crate::room::gate::Output;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tripsync_domain::{NodeId, RoomKind, Seq};
 
-/// How long a room that stops waits for its last snapshot; without it the next start replays more events, nothing is lost.
-const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a snapshot may take; without it the next start replays more events, nothing is lost.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A room with a deadline sooner than this stays in memory for it.
 const STAYS_FOR: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ enum Stage {
     #[default]
     Stays,
     /// It works on while a snapshot is kept, so that its next owner has few events to replay, and nobody waits for that.
-    KeepsSnapshot,
+    KeepsSnapshot(Seq),
     /// It takes no commands any more, and stops once everything decided is durable.
     Drains,
 }
@@ -50,13 +50,13 @@ impl<K: RoomKind> Room<K> {
             // Without other nodes nobody can stay.
             let stays = self.shared.cluster.is_some() && self.phase == Phase::Live;
             let is_far = stays && self.unkept() > self.tail_max() && self.take_snapshot();
-            self.end.stage = if is_far { Stage::KeepsSnapshot } else { Stage::Drains };
+            self.end.stage = if is_far { Stage::KeepsSnapshot(self.snapshot) } else { Stage::Drains };
         }
     }
 
     /// Nothing is waited for before the room drains.
     pub(super) fn part_at_once(&mut self) {
-        if self.end.stage == Stage::KeepsSnapshot {
+        if let Stage::KeepsSnapshot(_) = self.end.stage {
             self.end.stage = Stage::Drains;
         }
     }
@@ -73,7 +73,7 @@ impl<K: RoomKind> Room<K> {
 
     /// So many events behind, the last snapshot of a room that another node is about to open will do: that one reads them in any case.
     fn tail_max(&self) -> u64 {
-        if self.shared.cluster.is_some() { WARM } else { 0 }
+        if self.shared.cluster.is_some() { self.shared.config.hand_over_tail_max } else { 0 }
     }
 
     /// Has a snapshot kept as soon as what it shows is durable. Says whether there will be one.
@@ -87,11 +87,17 @@ impl<K: RoomKind> Room<K> {
     pub(super) fn save_snapshot(&self, seq: Seq, state: Bytes) {
         let (shared, myself, room, epoch) = (Arc::clone(&self.shared), self.myself.clone(), self.id, self.log.epoch);
         tokio::spawn(async move {
-            let saved = shared.journal.save_snapshot(room, epoch, Snapshot { seq, version: SNAPSHOT_VERSION, state }).await;
-            if let Err(error) = &saved {
-                tracing::warn!(room.id = %room, error = %crate::error_chain(error), "a snapshot was not kept; the next one will be");
+            let snapshot = Snapshot { seq, version: SNAPSHOT_VERSION, state };
+            let saved = timeout(SNAPSHOT_TIMEOUT, caught(shared.journal.save_snapshot(room, epoch, snapshot))).await;
+            match &saved {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(room.id = %room, error = %crate::error_chain(error), "a snapshot was not kept; the next one will be");
+                }
+                Err(_) => tracing::warn!(room.id = %room, "a snapshot was not kept in time; the next one will be"),
             }
-            let _ = myself.cast(RoomMsg::Own(Own::SnapshotSaved { seq, ok: saved.is_ok() }));
+            // The room may wait for it before it ends.
+            let _ = myself.cast(RoomMsg::Own(Own::SnapshotSaved { seq, ok: matches!(saved, Ok(Ok(()))) }));
         });
     }
 
@@ -99,7 +105,11 @@ impl<K: RoomKind> Room<K> {
         if !ok && self.snapshot == seq {
             self.snapshot = Seq(0);
         }
-        self.part_at_once();
+        if let Stage::KeepsSnapshot(awaited) = self.end.stage
+            && seq >= awaited
+        {
+            self.part_at_once();
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -151,7 +161,7 @@ impl<K: RoomKind> Room<K> {
         {
             let snapshot = Snapshot { seq, version: SNAPSHOT_VERSION, state: state.into() };
             let saving = self.shared.journal.save_snapshot(self.id, self.log.epoch, snapshot);
-            if !matches!(timeout(LAST_SNAPSHOT_TIMEOUT, saving).await, Ok(Ok(()))) {
+            if !matches!(timeout(SNAPSHOT_TIMEOUT, saving).await, Ok(Ok(()))) {
                 tracing::warn!(room.id = %self.id, "the last snapshot was not kept; the next start replays more events");
             }
         }

@@ -17,7 +17,7 @@ pub(crate) const SNAPSHOT_VERSION: u16 = 1;
 const PAGE: u32 = 1_000;
 
 /// So many of the newest records are read in any case, for the ring. More than a room has in the seconds of a hand-over, and small beside a state.
-pub(super) const WARM: u64 = 256;
+const WARM: u64 = 256;
 
 /// A room as the journal has it.
 pub(crate) struct Loaded<K: RoomKind> {

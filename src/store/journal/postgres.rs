@@ -90,6 +90,8 @@ impl Appender {
             .before_acquire(|connection, meta| {
                 Box::pin(async move { if meta.idle_for > TRUSTED_FOR { answers(connection).await } else { Ok(true) } })
             })
+            // A connection that hung in an append is not given back, and the next append may wait for this one.
+            .after_release(|_, _| Box::pin(async { Ok(true) }))
             .connect_lazy_with((*shared.connect_options()).clone());
         Self { pool }
     }

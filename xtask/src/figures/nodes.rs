@@ -27,5 +27,9 @@ pub(super) fn measure(figure: &Figure, runs: u32) -> anyhow::Result<(String, boo
             writeln!(text, "nodes_cpu_s {:.1}", cluster.cpu_seconds()? - before)?;
         }
     }
+    // A lease that lapses because a node is busy, or a message between nodes that is lost, is a finding.
+    for counter in ["tripsync_lease_lapses_total", "tripsync_relays_broken_total"] {
+        writeln!(text, "{counter} {}", cluster.counted(counter)?)?;
+    }
     Ok((text, good))
 }

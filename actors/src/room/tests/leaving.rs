@@ -1,7 +1,8 @@
 //! Rooms whose node gives them up while people are in them.
 
 use super::stage::{ANN, Hub, ROOM, Stage, card, note, pass, quiet};
-use crate::engine::{CallOptions, PASSED_AT_ONCE};
+use crate::config::EngineConfig;
+use crate::engine::CallOptions;
 use crate::ports::Detached;
 use crate::testing::{Away, MemoryJournal};
 use std::time::Duration;
@@ -50,33 +51,56 @@ async fn a_room_without_many_events_is_handed_over_without_a_snapshot() {
     assert!(there.engine.own_rooms().contains(&ROOM) && memory.snapshot(ROOM).is_none());
 }
 
-#[tokio::test(start_paused = true)]
-async fn rooms_whose_turn_to_leave_has_not_come_take_commands() {
-    const STAY: usize = 4;
-    let (hub, memory) = (Hub::new(), MemoryJournal::new());
-    let here = Stage::node(&hub, &memory).await;
-    let rooms: Vec<RoomId> = (0..PASSED_AT_ONCE + STAY).map(|index| RoomId(Uuid::from_u128(0x100 + index as u128))).collect();
+/// A node with as many rooms as leave at once, and some more.
+async fn crowded(hub: &Hub, memory: &MemoryJournal) -> (Stage, Vec<RoomId>) {
+    let here = Stage::node(hub, memory).await;
+    let count = EngineConfig::default().hand_over_at_once + STAY;
+    let rooms: Vec<RoomId> = (0..count).map(|index| RoomId(Uuid::from_u128(0x100 + index as u128))).collect();
     for room in &rooms {
         here.open(*room).await;
     }
-    let working = async || {
-        let mut working = 0;
-        for room in &rooms {
-            let command = note("x");
-            let call = here.engine.call(*room, card(ANN), &command, CallOptions::default());
-            working += usize::from(matches!(timeout(Duration::from_millis(1), call).await, Ok(Ok(_))));
-        }
-        working
-    };
+    (here, rooms)
+}
+
+const STAY: usize = 4;
+
+#[tokio::test(start_paused = true)]
+async fn rooms_whose_turn_to_leave_has_not_come_take_commands() {
+    let (hub, memory) = (Hub::new(), MemoryJournal::new());
+    let (here, rooms) = crowded(&hub, &memory).await;
     // Whoever leaves hangs at the end of it.
     hub.cluster.set_leases_away(None, Some(Away::Hangs));
     let engine = here.engine.clone();
     let drain = tokio::spawn(async move { engine.drain(Duration::from_secs(30)).await });
     quiet().await;
-    assert_eq!(working().await, STAY);
-    // Those who hang do not keep the others for ever.
-    pass(Duration::from_secs(1)).await;
-    assert_eq!(working().await, 0);
+    let mut working = 0;
+    for room in &rooms {
+        let command = note("x");
+        let call = here.engine.call(*room, card(ANN), &command, CallOptions::default());
+        working += usize::from(matches!(timeout(Duration::from_millis(1), call).await, Ok(Ok(_))));
+    }
+    assert_eq!(working, STAY);
     hub.cluster.set_leases_away(None, None);
+    assert!(drain.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_that_hang_do_not_keep_the_others_from_leaving() {
+    let (hub, memory) = (Hub::new(), MemoryJournal::new());
+    let (here, rooms) = crowded(&hub, &memory).await;
+    // Those whose turn comes first have something to finish, and cannot.
+    memory.freeze();
+    for room in &rooms[STAY..] {
+        let (engine, room) = (here.engine.clone(), *room);
+        tokio::spawn(async move { engine.call(room, card(ANN), &note("x"), CallOptions::default()).await });
+    }
+    quiet().await;
+    let engine = here.engine.clone();
+    let drain = tokio::spawn(async move { engine.drain(Duration::from_secs(30)).await });
+    pass(Duration::from_millis(900)).await;
+    assert_eq!(here.engine.own_rooms().len(), rooms.len());
+    pass(Duration::from_millis(200)).await;
+    assert_eq!(here.engine.own_rooms().len(), rooms.len() - STAY);
+    memory.thaw();
     assert!(drain.await.unwrap());
 }

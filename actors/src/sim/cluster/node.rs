@@ -125,6 +125,9 @@ fn engine_config(tuning: &Tuning) -> EngineConfig {
         presence_grace: Duration::from_millis(500),
         quarantine: Duration::from_millis(300),
         call_timeout: Duration::from_secs(5),
+        // Small beside a room's events and the rooms of a node, so that both are met.
+        hand_over_tail_max: tuning.snapshot_every / 3,
+        hand_over_at_once: 1,
         ..parts::engine_config(tuning)
     }
 }
