@@ -9,13 +9,13 @@ mod calls;
 mod client;
 mod cluster;
 mod judge;
+mod kinds;
 mod log;
 mod names;
 mod node;
 mod parts;
 mod people;
 mod plan;
-#[expect(clippy::wildcard_enum_match_arm, reason = "only some events count")]
 mod pools;
 mod suite;
 mod ward;

@@ -13,7 +13,6 @@ mod faults;
 mod fleet;
 mod load;
 mod plan;
-mod reads;
 mod rebalance;
 mod rest;
 mod script;

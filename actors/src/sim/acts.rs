@@ -1,6 +1,6 @@
 //! What clients and callers do, in every simulation.
 
-use super::names::USERS;
+use super::names::{ROOMS, USERS};
 use crate::testing::Random;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ pub(super) enum Call {
         user: usize,
         room: usize,
     },
-    /// Members are taken in, put out, promoted.
+    /// Members of a trip are taken in, put out, promoted.
     Members {
         room: usize,
         seed: u64,
@@ -91,7 +91,12 @@ pub(super) enum How {
     IfMatch,
 }
 
-/// The commands that change who is a member.
+/// Mostly the room that the plan is about.
+pub(super) fn some_room(random: &mut Random, main: usize) -> usize {
+    if random.one_in(6) { (main + 1 + random.below(ROOMS - 1)) % ROOMS } else { main }
+}
+
+/// The commands that change who is a member of a trip.
 pub(super) fn members_commands(seed: u64, user: impl Fn(usize) -> UserId) -> Vec<Value> {
     let mut random = Random::new(seed);
     let whom = user(1 + random.below(USERS - 1));

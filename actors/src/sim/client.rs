@@ -1,10 +1,8 @@
 //! Model clients: they follow the rules of the protocol, and an observer follows them.
 
-mod compose;
 mod model;
 mod wire;
 
-pub(super) use compose::command;
 pub(super) use model::Model;
 
 use super::ward::Ward;

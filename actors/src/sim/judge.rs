@@ -1,7 +1,8 @@
 //! Compares what everybody has with the journal, and the journal with itself.
 
 use super::calls::Calls;
-use super::names::{room, user};
+use super::kinds::{Simulated, evolve, role};
+use super::names::{USERS, room, user};
 use super::people::People;
 use super::ward::json_of;
 use crate::engine::Engine;
@@ -11,25 +12,25 @@ use crate::testing::checker::{Commands, Violation};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tripsync_domain::protocol::EventRecord;
-use tripsync_domain::trip::{Event, State, Trip};
-use tripsync_domain::{EventMeta, RoomKind, UserId};
+use tripsync_domain::{ErrorCode, Role, UserId};
 
 /// A room as the journal has it.
-pub(super) struct Story {
+pub(super) struct Story<K: Simulated> {
     index: usize,
     journal: Commands,
-    states: Vec<State>,
+    /// After each seq, 0 first.
+    states: Vec<K::State>,
 }
 
-impl Story {
+impl<K: Simulated> Story<K> {
     /// Reads a room's story.
     ///
     /// # Errors
     /// What is wrong with it in itself.
     pub(super) fn read(memory: &MemoryJournal, index: usize) -> Result<Self, Violation> {
         let records = memory.records(room(index));
-        let journal = Commands::read(records.iter().map(|stored| json_of(&stored.bytes)), true)?;
-        let states = replay(&records)?;
+        let journal = Commands::read(records.iter().map(|stored| json_of(&stored.bytes)), K::UNSIGNED)?;
+        let story = Self { index, journal, states: vec![K::State::default()] }.replay(memory, &records)?;
         let epochs = memory.epochs(room(index));
         if let Some(fall) = epochs.windows(2).position(|pair| pair[0] > pair[1]) {
             return Err(format!("the epoch falls at {}: from {} to {}", fall + 2, epochs[fall], epochs[fall + 1]));
@@ -38,30 +39,52 @@ impl Story {
             return Err(format!("event {seq} was written under an epoch that was over"));
         }
         if let Some(snapshot) = memory.snapshot(room(index)) {
-            let kept: State = rmp_serde::from_slice(&snapshot.state).map_err(|error| error.to_string())?;
-            if states.get(usize::try_from(snapshot.seq.0).unwrap()) != Some(&kept) {
+            let kept: K::State = rmp_serde::from_slice(&snapshot.state).map_err(|error| error.to_string())?;
+            if story.states.get(usize::try_from(snapshot.seq.0).unwrap()) != Some(&kept) {
                 return Err(format!("the snapshot at {} is not what the journal makes", snapshot.seq));
             }
         }
-        Ok(Self { index, journal, states })
+        Ok(story)
     }
 
-    fn last(&self) -> &State {
+    /// The states that the journal makes, from the empty one on.
+    fn replay(mut self, memory: &MemoryJournal, records: &[Stored]) -> Result<Self, Violation> {
+        let mut decoded = Vec::with_capacity(records.len());
+        for stored in records {
+            let record: EventRecord<K::Event> = EventRecord::decode(&stored.bytes).map_err(|error| error.to_string())?;
+            let mut state = self.last().clone();
+            evolve::<K>(&mut state, &record);
+            self.states.push(state);
+            decoded.push(record);
+        }
+        K::validate(self.last())?;
+        let (due, kept) = (K::deadline(self.last()), memory.deadline(room(self.index)));
+        if due != kept {
+            return Err(format!("the deadline is {due:?}, and the journal has {kept:?}"));
+        }
+        K::audit(memory, room(self.index), &decoded, self.last());
+        Ok(self)
+    }
+
+    fn last(&self) -> &K::State {
         &self.states[self.states.len() - 1]
     }
 
     /// Whether the room has been deleted.
     pub(super) fn is_ended(&self) -> bool {
-        Trip::is_ended(self.last())
+        K::is_ended(self.last())
     }
 
     fn view(&self, at: u64, of: UserId) -> Value {
-        json_of(&Trip::view(&self.states[usize::try_from(at).unwrap()], of))
+        json_of(&K::view(&self.states[usize::try_from(at).unwrap()], of))
     }
 
     /// Compares what the clients saw and were answered.
     pub(super) fn people(&self, people: &People) -> Result<(), Violation> {
-        let present = people.present(self.index);
+        // Who looks on is shown nobody, nor shown to anybody.
+        let takes_part = |user: UserId| role::<K>(self.last(), user) >= Some(K::PRESENCE);
+        let present: BTreeSet<_> =
+            people.present(self.index).into_iter().filter(|user| takes_part(*user)).map(|user| user.to_string()).collect();
         for model in &people.models {
             let model = model.lock();
             let (of_room, user, client) = (&model.rooms[self.index], model.user, model.client.to_string());
@@ -72,6 +95,7 @@ impl Story {
             if let Some((at, _)) = observer.states().iter().find(|(at, state)| *state != self.view(*at, user)) {
                 return Err(told(format!("the state at {at} is not what the journal makes")));
             }
+            let present = if takes_part(user) { present.clone() } else { BTreeSet::new() };
             if of_room.wanted && observer.present() != present {
                 return Err(told(format!("it sees {:?} present, not {present:?}", observer.present())));
             }
@@ -86,37 +110,26 @@ impl Story {
 
     /// Compares what lists know.
     pub(super) fn lists(&self, memory: &MemoryJournal) -> Result<(), Violation> {
-        let members: BTreeSet<_> = memory.members(room(self.index)).into_iter().collect();
-        let expected: BTreeSet<_> = self.last().members.iter().map(|(user, member)| (*user, member.item.role)).collect();
-        if self.is_ended() || members == expected {
+        let listed = memory.members(room(self.index));
+        let has = |user: &UserId, as_what: &Role| role::<K>(self.last(), *user) == Some(*as_what);
+        let missing = K::concerned(self.last()).into_iter().find(|user| !listed.contains_key(user));
+        if self.is_ended() || (missing.is_none() && listed.iter().all(|(user, as_what)| has(user, as_what))) {
             return Ok(());
         }
-        Err(format!("the lists know {members:?} as members, the state {expected:?}"))
+        Err(format!("the lists know {listed:?} as members; missing: {missing:?}"))
     }
 
-    /// Compares the live state, as an engine shows it.
+    /// Compares the live state, as an engine shows it to each user.
     pub(super) async fn live(&self, engine: &Engine) -> Result<(), Violation> {
-        if self.is_ended() {
-            return Ok(());
+        for of in (0..USERS).map(user) {
+            match (engine.read(room(self.index), of).await, role::<K>(self.last(), of)) {
+                (Ok(read), Some(_))
+                    if (read.seq.0, json_of(read.state.packed())) == (self.journal.last(), self.view(self.journal.last(), of)) => {}
+                (Err(refused), None) if refused.code == ErrorCode::NotFound => {}
+                (Ok(read), _) => return Err(format!("the live state at {} that {of} reads is not what the journal makes", read.seq)),
+                (Err(refused), _) => return Err(format!("{of} reads: {refused}")),
+            }
         }
-        let read = engine.read(room(self.index), user(0)).await.map_err(|error| error.to_string())?;
-        if (read.seq.0, json_of(read.state.packed())) == (self.journal.last(), self.view(self.journal.last(), user(0))) {
-            return Ok(());
-        }
-        Err(format!("the live state at {} is not what the journal makes", read.seq))
+        Ok(())
     }
-}
-
-/// The states that a journal makes, from the empty one on.
-fn replay(records: &[Stored]) -> Result<Vec<State>, Violation> {
-    let mut states = vec![State::default()];
-    for stored in records {
-        let record: EventRecord<Event> = EventRecord::decode(&stored.bytes).map_err(|error| error.to_string())?;
-        let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
-        let mut state = states[states.len() - 1].clone();
-        Trip::evolve(&mut state, &meta, &record.ev);
-        states.push(state);
-    }
-    Trip::validate(&states[states.len() - 1])?;
-    Ok(states)
 }

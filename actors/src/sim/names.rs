@@ -5,8 +5,10 @@ use uuid::Uuid;
 
 /// Users: the creator, a participant, a viewer, and one who is not a member at first.
 pub(super) const USERS: usize = 4;
-/// Rooms; most happens in the first.
-pub(super) const ROOMS: usize = 2;
+/// Rooms: trips, and a pool.
+pub(super) const ROOMS: usize = TRIPS + 1;
+pub(super) const TRIPS: usize = 2;
+pub(super) const POOL: usize = TRIPS;
 /// The client of calls without a socket.
 pub(super) const REST: u64 = 900;
 
@@ -23,7 +25,12 @@ pub(super) fn user(index: usize) -> UserId {
 }
 
 pub(super) fn card(index: usize) -> UserCard {
-    UserCard { user: user(index), name: format!("User {index}"), group: None }
+    UserCard { name: format!("User {index}"), ..card_of(user(index)) }
+}
+
+/// The card of somebody without a name: what rights are judged by.
+pub(super) const fn card_of(user: UserId) -> UserCard {
+    UserCard { user, name: String::new(), group: None }
 }
 
 pub(super) fn client(index: u64) -> ClientId {

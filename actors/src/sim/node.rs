@@ -2,7 +2,7 @@
 
 use super::parts::{self, NoNotices, next_id};
 use super::plan::Tuning;
-use crate::engine::{Engine, Kinds, Ports};
+use crate::engine::{Engine, Ports};
 use crate::ports::{Append, Journal, JournalError, Opened, Refusal, Reservation, Snapshot, Stored, StoredCommand};
 use crate::session::Shared;
 use crate::testing::{MemoryDirectory, MemoryJournal, Sabotage, TestClock};
@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tripsync_domain::trip::Trip;
 use tripsync_domain::{ClientId, CommandNumber, Epoch, NodeId, RoomId, Seq, Timestamp, UserId};
 
 /// A journal that a dead process cannot reach any more.
@@ -126,7 +125,7 @@ pub(super) async fn start(
         ids: Arc::new(move || next_id(&fresh)),
         cluster: None,
     };
-    let engine = Engine::start_sabotaged(ports, Kinds::default().with::<Trip>(), parts::engine_config(tuning), sabotage).await.unwrap();
+    let engine = Engine::start_sabotaged(ports, parts::kinds(), parts::engine_config(tuning), sabotage).await.unwrap();
     let sessions = parts::sessions(&engine, clock, parts::limits(tuning));
     Node { engine, journal, sessions }
 }

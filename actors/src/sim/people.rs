@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+use tripsync_domain::UserId;
 use tripsync_domain::protocol::ClientFrame;
 use uuid::Uuid;
 
@@ -67,7 +68,11 @@ impl People {
             Act::Join { client, room, since } => self.tell(*client, |model| vec![model.join(*room, *since)]),
             Act::Leave { client, room } => self.tell(*client, |model| model.leave(*room).into_iter().collect()),
             Act::Op { client, room, seed, times } => {
-                let frames = self.models[*client].lock().compose(*room, *seed, *times);
+                let frames = {
+                    let mut model = self.models[*client].lock();
+                    let command = self.ward.command(*room, *seed, model.user, &model.rooms[*room].items);
+                    model.op(*room, command, !seed.is_multiple_of(4), *times)
+                };
                 self.tell(*client, |_| frames);
             }
             Act::Resend { client, room } => self.tell(*client, |model| model.resend(*room)),
@@ -136,8 +141,8 @@ impl People {
     }
 
     /// Users with a socket in a room.
-    pub(super) fn present(&self, room: usize) -> BTreeSet<String> {
+    pub(super) fn present(&self, room: usize) -> BTreeSet<UserId> {
         let models = self.models.iter().map(|model| model.lock());
-        models.filter(|model| model.rooms[room].observer.is_in()).map(|model| model.user.to_string()).collect()
+        models.filter(|model| model.rooms[room].observer.is_in()).map(|model| model.user).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! What happens in one run.
 
-use super::acts::{Act, Call, How, Since};
-use super::names::USERS;
+use super::acts::{Act, Call, How, Since, some_room};
+use super::names::{POOL, TRIPS, USERS};
 use crate::testing::Random;
 use serde::{Deserialize, Serialize};
 
@@ -79,17 +79,19 @@ impl Plan {
     pub(super) fn new(seed: u64, length: usize) -> Self {
         let mut random = Random::new(seed);
         let tuning = Tuning::new(&mut random);
-        let mut clients = vec![0, 1];
+        let main = if random.one_in(3) { POOL } else { 0 };
+        // Who asks for seats has others to compete with.
+        let mut clients = if main == POOL { (0..USERS).collect() } else { vec![0, 1] };
         clients.extend((0..=random.below(3)).map(|_| random.below(USERS)));
         let mut steps = Vec::new();
         for client in 0..clients.len() {
             steps.push(Step::Connect(client));
-            steps.push(Step::Act(Act::Join { client, room: 0, since: Since::Nothing }));
+            steps.push(Step::Act(Act::Join { client, room: main, since: Since::Nothing }));
         }
         steps.push(Step::Sleep(20));
         let troubled = !random.one_in(5);
         while steps.len() < length {
-            steps.push(step(&mut random, clients.len(), troubled));
+            steps.push(step(&mut random, clients.len(), main, troubled));
             if random.one_in(3) {
                 steps.push(Step::Turns(1 + random.below(12)));
             }
@@ -98,9 +100,10 @@ impl Plan {
     }
 }
 
-fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
+fn step(random: &mut Random, clients: usize, main: usize, troubled: bool) -> Step {
     let client = random.below(clients);
-    let room = if random.one_in(6) { 1 } else { 0 };
+    let room = some_room(random, main);
+    let trip = if room < TRIPS { room } else { 0 };
     let user = random.below(USERS);
     let seed = random.next();
     let kind = random.below(if troubled { 130 } else { 100 });
@@ -122,10 +125,10 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
         71..74 => Step::Act(Act::Unstall(client)),
         74..78 => Step::Call(Call::Command { user, room, seed, how: random.pick(&[How::Numbered, How::Bare, How::IfMatch]) }),
         78..80 => Step::Call(Call::Read { user, room }),
-        80..84 => Step::Call(Call::Members { room, seed }),
+        80..84 => Step::Call(Call::Members { room: trip, seed }),
         84..94 => Step::Sleep(random.pick(&[0, 1, 3, 10, 60, 300, 2_000])),
         94 => Step::Sleep(random.pick(&[7_000, 70_000])),
-        95 if random.one_in(8) => Step::Call(Call::Delete { room }),
+        95 if random.one_in(8) => Step::Call(Call::Delete { room: trip }),
         95 => Step::ClockBack(5_000),
         96..100 => Step::Turns(1 + random.below(20)),
         100..109 => Step::Faults((0..=random.below(2)).map(|_| random.one_in(2)).collect()),

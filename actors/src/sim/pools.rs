@@ -3,14 +3,16 @@
 //!
 //! `TRIPSYNC_POOL_SEEDS=20000` runs more seeds, `TRIPSYNC_POOL_SEED=7` one.
 
+use super::kinds::{Simulated, evolve};
+use super::parts::{NoNotices, START_MS};
+use super::ward::json_of;
 use crate::config::EngineConfig;
 use crate::engine::{CallOptions, Engine, Kinds, Ports};
-use crate::frame::Frame;
-use crate::ports::{Clock as _, Notifier};
+use crate::ports::Clock as _;
 use crate::room::Outcome;
+use crate::testing::checker::Commands;
 use crate::testing::{Fault, MemoryDirectory, MemoryJournal, TestClock};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,11 +20,11 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tripsync_domain::command::to_wire;
 use tripsync_domain::pool::sabotage::{Sabotage, sabotage};
-use tripsync_domain::pool::testing::{Ledger, random_command, random_pool};
-use tripsync_domain::pool::{Ending, Event, Phase, Pool, Stage, State};
+use tripsync_domain::pool::testing::{random_command, random_pool};
+use tripsync_domain::pool::{Event, Phase, Pool, State};
 use tripsync_domain::protocol::EventRecord;
 use tripsync_domain::trip::testing::numbers;
-use tripsync_domain::{ClientId, CommandNumber, ErrorCode, EventMeta, Rejection, RoomId, RoomKind, Timestamp, UserCard, UserId};
+use tripsync_domain::{ClientId, CommandNumber, ErrorCode, Rejection, RoomId, RoomKind, Timestamp, UserCard, UserId};
 use uuid::Uuid;
 
 const ROOM: RoomId = RoomId(Uuid::from_u128(0x100));
@@ -31,14 +33,6 @@ const STEPS: usize = 50;
 const SEEDS: u64 = 2_000;
 /// Within so many seeds every sabotage is noticed.
 const SABOTAGE_SEEDS: u64 = 200;
-/// 2027-01-15T08:00:00Z.
-const START_MS: i64 = 1_800_000_000_000;
-
-struct NoNotices;
-
-impl Notifier for NoNotices {
-    fn notice(&self, _: UserId, _: &Frame) {}
-}
 
 /// A command that somebody sent, perhaps more than once.
 struct Sent {
@@ -82,9 +76,7 @@ impl World {
     fn state(&self) -> State {
         let mut state = State::default();
         for stored in self.journal.records(ROOM) {
-            let record = EventRecord::<Event>::decode(&stored.bytes).unwrap();
-            let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: None };
-            Pool::evolve(&mut state, &meta, &record.ev);
+            evolve::<Pool>(&mut state, &EventRecord::decode(&stored.bytes).unwrap());
         }
         state
     }
@@ -170,50 +162,22 @@ async fn run(seed: u64) {
 
 async fn judge(world: World) {
     let state = world.state();
-    let records: Vec<_> = world.journal.records(ROOM).iter().map(|stored| EventRecord::<Event>::decode(&stored.bytes).unwrap()).collect();
-    let mut ledger = Ledger::default();
-    let mut until: BTreeMap<_, Timestamp> = BTreeMap::new();
-    let mut last_at = Timestamp::default();
-    for record in &records {
-        ledger.apply(&record.ev);
-        assert!(record.at >= last_at, "time runs backwards at {}", record.seq);
-        last_at = record.at;
-        match &record.ev {
-            Event::Claimed { claim, .. } => until.extend(claim.stage.until().map(|at| (claim.id, at))),
-            Event::Offered { claim, until: at, .. } => drop(until.insert(*claim, *at)),
-            Event::Confirmed { claim, .. } => {
-                assert!(until.remove(&claim.id).is_none_or(|until| record.at < until), "{} was accepted too late", claim.id);
-            }
-            Event::ClaimEnded { claim, ending: Ending::Expired, .. } => {
-                assert!(until.remove(claim).is_some_and(|until| record.at >= until), "{claim} ran out too early");
-                assert_eq!((record.by, record.client), (UserId::ROOM, None));
-            }
-            _ => {}
-        }
-    }
-    ledger.agrees(&state);
+    let stored = world.journal.records(ROOM);
+    let records: Vec<_> = stored.iter().map(|stored| EventRecord::<Event>::decode(&stored.bytes).unwrap()).collect();
+    Pool::audit(&world.journal, ROOM, &records, &state);
     Pool::validate(&state).unwrap();
     assert!(matches!(state.phase, Phase::Completed | Phase::Cancelled), "the pool lingers");
-    assert!(state.claims.values().all(|claim| claim.stage == Stage::Confirmed {}), "somebody is in limbo");
     assert_eq!(world.journal.deadline(ROOM), None);
-    assert!(world.journal.takers(ROOM).keys().eq(state.claims.keys()), "the database counts other seats than the rules");
-    for user in (0..PEOPLE).map(person) {
-        assert!(world.journal.reserved(user, "pool_requests").is_empty(), "a reservation outlives the ride");
-    }
     // Every command was applied at most once, and whoever was told so was told the truth, each time the same.
+    let commands = Commands::read(stored.iter().map(|stored| json_of(&stored.bytes)), Pool::UNSIGNED).unwrap();
     for Sent { user, n, command, answers } in world.sent {
-        let id = (Some(ClientId(user.0)), Some(CommandNumber(n)));
-        let stored = records.iter().rposition(|record| record.by == user && (record.client, record.n) == id).map(|signed| {
-            // What follows for everybody does not say whose it is.
-            let follows = records[signed + 1..].iter().take_while(|record| matches!(record.ev, Event::SeatsChanged { .. }));
-            follows.last().map_or(records[signed].seq, |record| record.seq)
-        });
+        let stored = commands.find(&user.to_string(), &ClientId(user.0).to_string(), n);
         let count = answers.len();
         let mut last = None;
         for answer in answers {
             last = Some(answer.await.unwrap());
             if let Some(Ok(outcome)) = &last {
-                assert_eq!(Some(outcome.seq), stored, "{command} of {user} was acknowledged, but is not stored there");
+                assert_eq!(Some(outcome.seq.0), stored, "{command} of {user} was acknowledged, but is not stored there");
             }
         }
         let Some(last) = last else { continue };

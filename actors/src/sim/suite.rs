@@ -145,6 +145,20 @@ pub(super) fn repeats_itself<S: Script>(seeds: u64) {
     }
 }
 
+/// Whether a broken engine is noticed soon enough.
+fn is_noticed<S: Script>(sabotage: Sabotage) -> bool {
+    (0..SABOTAGE_SEEDS).any(|seed| !violations(&S::of_seed(seed), sabotage).is_empty())
+}
+
+/// Whether rules that are broken on purpose are noticed as well: in the thread that `break_them` is called in.
+pub(super) fn notices_rules<S: Script>(break_them: impl FnOnce() + Send + 'static) -> bool {
+    let noticed = std::thread::spawn(|| {
+        break_them();
+        is_noticed::<S>(Sabotage::Nothing)
+    });
+    noticed.join().unwrap()
+}
+
 /// Each of these ways to break the engine is noticed.
 pub(super) fn notices<S: Script>(sabotages: &[Sabotage]) {
     let next = AtomicU64::new(0);
@@ -153,7 +167,7 @@ pub(super) fn notices<S: Script>(sabotages: &[Sabotage]) {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(sabotage) = usize::try_from(index).ok().and_then(|index| sabotages.get(index)) else { return };
-            if (0..SABOTAGE_SEEDS).all(|seed| violations(&S::of_seed(seed), *sabotage).is_empty()) {
+            if !is_noticed::<S>(*sabotage) {
                 missed.lock().push(*sabotage);
             }
         }

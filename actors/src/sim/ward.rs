@@ -1,15 +1,15 @@
 //! Watches what leaves the engine, at the moment when it leaves.
 
+use super::kinds::{Mirror, Seen, mirror};
 use super::names::{self, USERS};
-use crate::testing::MemoryJournal;
 use crate::testing::checker::Violation;
+use crate::testing::{MemoryJournal, Random};
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tripsync_domain::protocol::{EventRecord, to_json};
-use tripsync_domain::trip::{Event, State, Trip};
-use tripsync_domain::{EventMeta, RoomId, RoomKind, Seq, UserId};
+use tripsync_domain::protocol::to_json;
+use tripsync_domain::{Audience, Role, RoomId, Seq, UserId};
 
 /// Violations, from wherever they are noticed.
 #[derive(Clone, Default)]
@@ -63,19 +63,21 @@ impl Known {
 }
 
 /// A room as the journal has it at this moment.
-#[derive(Default)]
-struct Mirror {
+struct Watched {
+    room: RoomId,
+    mirror: Box<dyn Mirror>,
     records: Vec<Value>,
-    state: State,
-    /// After each seq, 0 first: who has access.
-    access: Vec<Vec<UserId>>,
+    /// Of each record.
+    audiences: Vec<Audience>,
+    /// After each seq, 0 first: who has access, and as what.
+    access: Vec<BTreeMap<UserId, Role>>,
 }
 
 /// The output gate's judge, and the trace of everything that left.
 #[derive(Clone)]
 pub(super) struct Ward {
     journal: MemoryJournal,
-    rooms: Arc<Mutex<BTreeMap<String, (RoomId, Mirror)>>>,
+    rooms: Arc<Mutex<BTreeMap<String, Watched>>>,
     users: Arc<Vec<UserId>>,
     pub(super) violations: Violations,
     pub(super) known: Known,
@@ -85,10 +87,10 @@ pub(super) struct Ward {
 impl Ward {
     pub(super) fn new(journal: MemoryJournal) -> Self {
         let (rooms, users) = (names::rooms(), (0..USERS).map(names::user).collect());
-        let mirrors = rooms.iter().map(|room| (room.to_string(), (*room, Mirror { access: vec![Vec::new()], ..Mirror::default() })));
+        let watched = rooms.iter().enumerate().map(|(index, room)| (room.to_string(), Watched::new(*room, index)));
         Self {
             journal,
-            rooms: Arc::new(Mutex::new(mirrors.collect())),
+            rooms: Arc::new(Mutex::new(watched.collect())),
             users: Arc::new(users),
             violations: Violations::default(),
             known: Known::default(),
@@ -111,21 +113,36 @@ impl Ward {
                 .fold(*trace, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         }
         let mut rooms = self.rooms.lock();
-        let Some((room, mirror)) = frame["room"].as_str().and_then(|room| rooms.get_mut(room)) else { return };
-        mirror.catch_up(&self.journal, *room, &self.users);
-        let durable = mirror.records.len() as u64;
+        let Some(room) = frame["room"].as_str().and_then(|room| rooms.get_mut(room)) else { return };
+        room.catch_up(&self.journal, &self.users);
+        let durable = room.records.len() as u64;
         for event in frame["events"].as_array().into_iter().flatten() {
             let seq = event["seq"].as_u64().unwrap_or(0);
             let Some(index) = usize::try_from(seq).ok().and_then(|seq| seq.checked_sub(1)) else { continue };
-            if mirror.records.get(index) != Some(event) && event.get("ev").is_some() {
+            let shown = event.get("ev").is_some();
+            // As it was before the event, when that is what takes the right away.
+            let role = room.access.get(index..=index + 1).and_then(|around| around.iter().rev().find_map(|access| access.get(&user)));
+            let meant = room.audiences.get(index).is_some_and(|audience| audience.includes(user, role.copied().unwrap_or(Role::Viewer)));
+            if seq > durable || (shown && room.records[index] != *event) {
                 self.violations.add(format!("event {seq} left before it was durable (the journal is at {durable}): {event}"));
-            } else if frame["t"] == "events" && ![index, index + 1].iter().any(|at| mirror.access[*at].contains(&user)) {
+            } else if frame["t"] == "events" && role.is_none() {
                 self.violations.add(format!("event {seq} went to {user}, who is no member"));
+            } else if shown != meant {
+                let what = if shown { "shown to" } else { "kept from" };
+                self.violations.add(format!("event {seq} was {what} {user}, against its audience: {}", room.records[index]));
             }
         }
         if matches!(frame["t"].as_str(), Some("joined" | "ack")) && frame["seq"].as_u64() > Some(durable) {
             self.violations.add(format!("it left before it was durable (the journal is at {durable}): {frame}"));
         }
+    }
+
+    /// Makes up a command of a user, who has seen these things of the room.
+    pub(super) fn command(&self, index: usize, seed: u64, user: UserId, seen: &[Seen]) -> Value {
+        let mut rooms = self.rooms.lock();
+        let room = rooms.get_mut(&names::room(index).to_string()).expect("it is watched");
+        room.catch_up(&self.journal, &self.users);
+        room.mirror.command(&mut Random::new(seed), user, seen)
     }
 
     /// Judges something else that says a seq is durable.
@@ -137,14 +154,16 @@ impl Ward {
     }
 }
 
-impl Mirror {
-    fn catch_up(&mut self, journal: &MemoryJournal, room: RoomId, users: &[UserId]) {
-        for stored in journal.records(room).into_iter().skip(self.records.len()) {
-            let record: EventRecord<Event> = EventRecord::decode(&stored.bytes).unwrap();
-            let meta = EventMeta { seq: record.seq, at: record.at, by: record.by, command: record.client.zip(record.n) };
-            Trip::evolve(&mut self.state, &meta, &record.ev);
-            self.access
-                .push(users.iter().filter(|user| self.state.ended.is_none() && self.state.member(**user).is_some()).copied().collect());
+impl Watched {
+    fn new(room: RoomId, index: usize) -> Self {
+        Self { room, mirror: mirror(index), records: Vec::new(), audiences: Vec::new(), access: vec![BTreeMap::new()] }
+    }
+
+    fn catch_up(&mut self, journal: &MemoryJournal, users: &[UserId]) {
+        for stored in journal.records(self.room).into_iter().skip(self.records.len()) {
+            self.audiences.push(self.mirror.take(&stored));
+            let role = |user: &UserId| self.mirror.role(*user).map(|role| (*user, role));
+            self.access.push(users.iter().filter_map(role).collect());
             self.records.push(json_of(&stored.bytes));
         }
     }

@@ -1,18 +1,18 @@
 //! Runs a plan: a node or two, clients, and what befalls them.
 
 use super::calls::Calls;
-use super::client::command;
 use super::judge::Story;
+use super::kinds::{Kind, Simulated, kind};
 use super::names::{ROOMS, USERS, card, room, user};
 use super::node::{Node, start};
-use super::parts::next_id;
+use super::parts::{START_MS, make_rooms, next_id};
 use super::people::People;
 use super::plan::{Plan, Step, Tuning};
 use super::ward::Ward;
 use crate::engine::{CallOptions, Engine};
 use crate::ports::Clock as _;
 use crate::testing::checker::Violation;
-use crate::testing::{Fault, MemoryDirectory, MemoryJournal, Random, Sabotage, TestClock};
+use crate::testing::{Fault, MemoryDirectory, MemoryJournal, Sabotage, TestClock};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tripsync_domain::Timestamp;
+use tripsync_domain::pool::Pool;
 use tripsync_domain::trip::Trip;
 
 struct World {
@@ -60,21 +61,14 @@ pub(super) fn run(plan: &Plan, sabotage: Sabotage) -> (Vec<Violation>, u64) {
 impl World {
     async fn new(plan: &Plan, sabotage: Sabotage) -> Self {
         let memory = MemoryJournal::new();
-        let clock = TestClock::running(Timestamp::from_ms(1_800_000_000_000));
+        let clock = TestClock::running(Timestamp::from_ms(START_MS));
         let directory = MemoryDirectory::default();
         (0..USERS).for_each(|index| directory.put(user(index), &card(index).name));
         let ids = Arc::new(AtomicU64::new(1));
         let ward = Ward::new(memory.clone());
         let tuning = plan.tuning.clone();
         let node = start(&tuning, sabotage, &memory, &clock, &directory, &ids).await;
-        for index in 0..ROOMS {
-            let create = json!({"type": "create", "title": "A trip"});
-            node.engine.create::<Trip>(room(index), card(0), &create, None).await.unwrap();
-            for (index_of, role) in [(1, "participant"), (2, "viewer")] {
-                let add = json!({"type": "add_member", "user": user(index_of), "role": role});
-                node.engine.call(room(index), card(0), &add, CallOptions::default()).await.unwrap();
-            }
-        }
+        make_rooms(&node.engine, plan.seed).await.unwrap();
         memory.set_append_delay(Duration::from_millis(tuning.append_ms));
         Self {
             people: People::new(&plan.clients, &ward, tuning.budget_bytes),
@@ -142,7 +136,7 @@ impl World {
             self.rival = Some(node.engine);
         }
         let Some(engine) = self.rival.clone() else { return };
-        let cmd = command(&mut Random::new(seed), user(0), &[]);
+        let cmd = self.ward.command(index, seed, user(0), &[]);
         self.tasks.spawn(async move {
             let _ = engine.call(room(index), card(0), &cmd, CallOptions::default()).await;
         });
@@ -224,7 +218,11 @@ impl World {
     /// Compares what everybody has with the journal, and the journal with itself.
     async fn judge(&mut self) {
         for index in 0..ROOMS {
-            if let Err(violation) = self.judge_room(index).await {
+            let judged = match kind(index) {
+                Kind::Trip => self.judge_room::<Trip>(index).await,
+                Kind::Pool => self.judge_room::<Pool>(index).await,
+            };
+            if let Err(violation) = judged {
                 self.ward.violations.add(format!("room {index}: {violation}"));
             }
         }
@@ -236,8 +234,8 @@ impl World {
         }
     }
 
-    async fn judge_room(&self, index: usize) -> Result<(), Violation> {
-        let story = Story::read(&self.memory, index)?;
+    async fn judge_room<K: Simulated>(&self, index: usize) -> Result<(), Violation> {
+        let story = Story::<K>::read(&self.memory, index)?;
         story.people(&self.people)?;
         story.calls(&self.calls)?;
         story.lists(&self.memory)?;

@@ -310,11 +310,12 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Reads a room's records, in order. With `single`, each command of the room's kind makes one event.
+    /// Reads a room's records, in order. Each command makes one event; with `unsigned`, it may make several, and the last may be one of this
+    /// type, which does not say whose it is.
     ///
     /// # Errors
     /// A gap, time that goes back, or a command that is in it twice.
-    pub fn read(records: impl IntoIterator<Item = Value>, single: bool) -> Result<Self, Violation> {
+    pub fn read(records: impl IntoIterator<Item = Value>, unsigned: Option<&str>) -> Result<Self, Violation> {
         let mut journal = Self::default();
         let (mut last, mut at, mut before) = (0, String::new(), None);
         for record in records {
@@ -329,9 +330,12 @@ impl Commands {
             (last, at) = (seq, now);
             let text = |key: &str| record[key].as_str().map(str::to_owned);
             let command = text("by").zip(text("client")).zip(record["n"].as_u64()).map(|((by, client), n)| (by, client, n));
+            if let Some(before) = before.clone().filter(|_| unsigned.is_some_and(|unsigned| record["ev"]["type"] == unsigned)) {
+                journal.commands.insert(before, seq);
+            }
             if let Some(command) = &command {
                 let known = journal.commands.insert(command.clone(), seq);
-                if known.is_some() && (single || before.as_ref() != Some(command)) {
+                if known.is_some() && (unsigned.is_none() || before.as_ref() != Some(command)) {
                     return Err(format!("command {} of {} is in the journal twice: at {known:?} and at {seq}", command.2, command.0));
                 }
             }
@@ -402,18 +406,20 @@ mod tests {
 
     #[test]
     fn the_journal_has_the_last_word() {
-        let journal = Commands::read((1..=5).map(event), true).unwrap();
+        let journal = Commands::read((1..=5).map(event), None).unwrap();
         let mut observer = inside();
         observer.hear(&events(&[4, 5])).unwrap();
         observer.sent(5);
         observer.hear(&json!({"t": "ack", "n": 5, "seq": 5, "durable": true})).unwrap();
         observer.against(&journal, "u", "c").unwrap();
-        let shorter = Commands::read((1..=4).map(event), true).unwrap();
+        let shorter = Commands::read((1..=4).map(event), None).unwrap();
         observer.against(&shorter, "u", "c").unwrap_err();
-        Commands::read([event(1), event(3)], true).unwrap_err();
+        Commands::read([event(1), event(3)], None).unwrap_err();
         let mut again = event(2);
         again["n"] = json!(1);
-        Commands::read([event(1), again.clone()], true).unwrap_err();
-        Commands::read([event(1), again], false).unwrap();
+        Commands::read([event(1), again.clone()], None).unwrap_err();
+        let follows = json!({"seq": 3, "at": again["at"], "by": "room", "ev": {"type": "x_counted"}});
+        let several = Commands::read([event(1), again, follows], Some("x_counted")).unwrap();
+        assert_eq!(several.find("u", "c", 1), Some(3));
     }
 }

@@ -63,7 +63,7 @@ impl Verdict {
             for mark in records.iter().filter_map(mark) {
                 *marks.entry(mark).or_default() += 1;
             }
-            match Commands::read(records, true) {
+            match Commands::read(records, None) {
                 Ok(journal) => verdict.clients(outcome, *room, *goal, &journal),
                 Err(why) => {
                     let count = if why.contains("twice") { &mut verdict.doubled } else { &mut verdict.lost };

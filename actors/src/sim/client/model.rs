@@ -1,10 +1,9 @@
 //! What a client remembers across connections, and what it does by the rules of the protocol.
 
-use super::compose::command;
 use crate::sim::acts::Since;
+use crate::sim::kinds::Seen;
 use crate::sim::names::ROOMS;
 use crate::sim::ward::{Known, Violations};
-use crate::testing::Random;
 use crate::testing::checker::{Heard, Observer, Violation};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +22,7 @@ pub(in crate::sim) struct RoomModel {
     /// Those that were acknowledged.
     done: Vec<(u64, Value)>,
     /// Items that were seen, for commands about them.
-    items: Vec<(&'static str, String)>,
+    pub(in crate::sim) items: Vec<Seen>,
     /// Whether the client means to be in the room.
     pub(in crate::sim) wanted: bool,
     rejoin: bool,
@@ -90,13 +89,12 @@ impl Model {
         }
     }
 
-    /// Makes up a command, and the frames that send it.
-    pub(in crate::sim) fn compose(&mut self, room: usize, seed: u64, times: usize) -> Vec<ClientFrame> {
+    /// A new command, and the frames that send it; with what the client has seen, if it is to say that.
+    pub(in crate::sim) fn op(&mut self, room: usize, command: Value, says_base: bool, times: usize) -> Vec<ClientFrame> {
         self.n += 1;
         let n = self.n;
         let room = &mut self.rooms[room];
-        let command = command(&mut Random::new(seed), self.user, &room.items);
-        let base = if seed.is_multiple_of(4) { None } else { Some(room.observer.seq()) };
+        let base = says_base.then(|| room.observer.seq());
         room.pending.insert(n, (command, base));
         if room.observer.is_in() { (0..times).filter_map(|_| room.op(n, &self.known)).collect() } else { Vec::new() }
     }

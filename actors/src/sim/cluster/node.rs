@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::plan::{Plan, Times};
 use crate::cluster::{ClusterConfig, ClusterPorts};
 use crate::config::EngineConfig;
-use crate::engine::{Engine, Kinds, Ports};
+use crate::engine::{Engine, Ports};
 use crate::session::{SessionLimits, Shared};
 use crate::sim::parts::{self, NoNotices, next_id};
 use crate::sim::plan::Tuning;
@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tripsync_domain::trip::Trip;
 use tripsync_domain::{NodeId, Timestamp};
 
 /// What outlives every node.
@@ -57,7 +56,7 @@ impl Process {
         let journal = Arc::new(FarJournal { services: services.clone(), journal: ground.memory.clone(), cut: AtomicBool::new(false) });
         let clock = {
             let _on = machine.enter();
-            TestClock::running(Timestamp::from_ms(1_800_000_000_000).plus(now))
+            TestClock::running(Timestamp::from_ms(parts::START_MS).plus(now))
         };
         let ids = Arc::clone(&ground.ids);
         let ports = Ports {
@@ -76,7 +75,7 @@ impl Process {
         let engine = Arc::<OnceLock<Engine>>::default();
         let (started, config, sabotage) = (Arc::clone(&engine), engine_config(&ground.tuning), ground.sabotage);
         machine.handle().spawn(async move {
-            let engine = Engine::start_sabotaged(ports, Kinds::default().with::<Trip>(), config, sabotage).await.unwrap();
+            let engine = Engine::start_sabotaged(ports, parts::kinds(), config, sabotage).await.unwrap();
             let _ = started.set(engine);
         });
         let limits = SessionLimits { wait: Duration::from_secs(3), ..parts::limits(&ground.tuning) };

@@ -1,7 +1,7 @@
 //! What happens in one run of a cluster.
 
-use crate::sim::acts::{Act, Call, How, Since};
-use crate::sim::names::USERS;
+use crate::sim::acts::{Act, Call, How, Since, some_room};
+use crate::sim::names::{POOL, TRIPS, USERS};
 use crate::sim::plan::Tuning;
 use crate::testing::{Away, BusFaults, Random};
 use serde::{Deserialize, Serialize};
@@ -136,20 +136,29 @@ impl Plan {
     pub(super) fn new(seed: u64, length: usize) -> Self {
         let mut random = Random::new(seed);
         let (tuning, times) = (Tuning::new(&mut random), Times::new(&mut random));
-        let mut clients = vec![0, 1];
+        let main = if random.one_in(3) { POOL } else { 0 };
+        // Who asks for seats has others to compete with.
+        let mut clients = if main == POOL { (0..USERS).collect() } else { vec![0, 1] };
         clients.extend((0..=random.below(3)).map(|_| random.below(USERS)));
         let mut steps = Vec::new();
         for client in 0..clients.len() {
             steps.push(Step::Connect { client, node: random.below(NODES) });
-            steps.push(Step::Act(Act::Join { client, room: 0, since: Since::Nothing }));
+            steps.push(Step::Act(Act::Join { client, room: main, since: Since::Nothing }));
         }
         steps.push(Step::Sleep(60));
         let troubled = !random.one_in(8);
+        // Who gets a seat takes many commands, which are made up for the state of their time.
+        let length = if main == POOL { 2 * length } else { length };
         while steps.len() < length {
-            if troubled && random.one_in(20) {
-                steps.extend(scene(&mut random, &times, clients.len()));
+            if main == POOL {
+                let client = random.below(clients.len());
+                steps.push(Step::Act(Act::Op { client, room: POOL, seed: random.next(), times: 1 }));
+                steps.push(Step::Sleep(random.pick(&[0, 5, 30])));
             }
-            steps.push(step(&mut random, clients.len(), troubled));
+            if troubled && random.one_in(20) {
+                steps.extend(scene(&mut random, &times, clients.len(), main));
+            }
+            steps.push(step(&mut random, clients.len(), main, troubled));
             if random.one_in(3) {
                 steps.push(if random.one_in(2) { Step::Turns(1 + random.below(12)) } else { Step::Sleep(1 + random.next() % 8) });
             }
@@ -158,10 +167,11 @@ impl Plan {
     }
 }
 
-fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
+fn step(random: &mut Random, clients: usize, main: usize, troubled: bool) -> Step {
     let client = random.below(clients);
     let node = random.below(NODES);
-    let room = if random.one_in(6) { 1 } else { 0 };
+    let room = some_room(random, main);
+    let trip = if room < TRIPS { room } else { 0 };
     let user = random.below(USERS);
     let seed = random.next();
     match random.below(if troubled { 168 } else { 100 }) {
@@ -184,8 +194,8 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
             Step::Call { node, call: Call::Command { user, room, seed, how: random.pick(&[How::Numbered, How::Bare, How::IfMatch]) } }
         }
         70..76 => Step::Call { node, call: Call::Read { user, room } },
-        76..80 => Step::Call { node, call: Call::Members { room, seed } },
-        80 if random.one_in(8) => Step::Call { node, call: Call::Delete { room } },
+        76..80 => Step::Call { node, call: Call::Members { room: trip, seed } },
+        80 if random.one_in(8) => Step::Call { node, call: Call::Delete { room: trip } },
         81 if random.one_in(2) => Step::Rebalance,
         80..93 => Step::Sleep(random.pick(&[0, 3, 10, 60, 300, 600])),
         93..95 => Step::Sleep(random.pick(&[1_500, 3_000])),
@@ -195,18 +205,18 @@ fn step(random: &mut Random, clients: usize, troubled: bool) -> Step {
 }
 
 /// Several things that rarely come together by themselves.
-fn scene(random: &mut Random, times: &Times, clients: usize) -> Vec<Step> {
+fn scene(random: &mut Random, times: &Times, clients: usize, room: usize) -> Vec<Step> {
     let node = random.below(NODES);
     let others = [(node + 1) % NODES, (node + 2) % NODES];
     let past_the_lease = Step::Sleep(times.lease_ms + times.lease_ms / 2);
-    let op = |random: &mut Random| Step::Act(Act::Op { client: random.below(clients), room: 0, seed: random.next(), times: 1 });
+    let op = |random: &mut Random| Step::Act(Act::Op { client: random.below(clients), room, seed: random.next(), times: 1 });
     let write = |random: &mut Random| {
-        let call = Call::Command { user: 0, room: 0, seed: random.next(), how: How::Numbered };
+        let call = Call::Command { user: 0, room, seed: random.next(), how: How::Numbered };
         Step::Call { node: others[random.below(2)], call }
     };
-    let read = Step::Call { node, call: Call::Read { user: 0, room: 0 } };
+    let read = Step::Call { node, call: Call::Read { user: 0, room } };
     let mut steps = Vec::new();
-    match random.below(5) {
+    match random.below(6) {
         // A node stands still for longer than its lease, or is cut off from everything but the journal; others go on; it is asked.
         which @ 0..2 => {
             steps.extend([read.clone(), op(random), Step::Sleep(40)]);
@@ -237,7 +247,14 @@ fn scene(random: &mut Random, times: &Times, clients: usize) -> Vec<Step> {
                 steps.extend([op(random), write(random), Step::Turns(1 + random.below(6)), Step::Sleep(random.pick(&[1, 3, 10]))]);
             }
         }
-        // Or because their node goes away.
+        // What is held or offered runs out, by the clocks of all; somebody is faster, or not.
+        4 => {
+            steps.extend([op(random), op(random), op(random), Step::Sleep(random.pick(&[5, 60]))]);
+            let ms = random.pick(&[61_000, 300_000, 660_000]);
+            steps.extend((0..NODES).map(|node| Step::SetClock { node, ms }));
+            steps.extend([op(random), Step::Sleep(random.pick(&[1, 900, 1_100])), op(random), write(random)]);
+        }
+        // Or rooms move because their node goes away.
         _ => {
             steps.extend([
                 op(random),

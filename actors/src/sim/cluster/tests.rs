@@ -3,9 +3,10 @@
 
 use super::plan::{Plan, Step};
 use super::world;
-use crate::sim::suite::{Script, notices, repeats_itself, run_seeds};
+use crate::sim::suite::{Script, notices, notices_rules, repeats_itself, run_seeds};
 use crate::testing::Sabotage;
 use crate::testing::checker::Violation;
+use tripsync_domain::pool::sabotage;
 
 /// Steps of one plan.
 const LENGTH: usize = 80;
@@ -50,4 +51,12 @@ fn one_plan_is_one_trace() {
 #[test]
 fn the_checkers_notice_every_sabotage() {
     notices::<Plan>(Sabotage::ALL);
+}
+
+#[test]
+fn broken_rules_of_pools_are_noticed() {
+    use sabotage::Sabotage::{ExpiryKeeps, LastComeFirstServed, TakesTwice};
+    for how in [TakesTwice, ExpiryKeeps, LastComeFirstServed] {
+        assert!(notices_rules::<Plan>(move || sabotage::sabotage(how)), "{how:?} was not noticed");
+    }
 }

@@ -1,5 +1,6 @@
 //! Runs a plan on a cluster.
 
+mod end;
 mod time;
 
 use super::machine::{Machine, STEP_MAX};
@@ -8,25 +9,20 @@ use super::plan::{NODES, Plan, Step};
 use crate::cluster::rebalance_request;
 use crate::ports::Clock as _;
 use crate::sim::calls::Calls;
-use crate::sim::judge::Story;
-use crate::sim::names::{ROOMS, USERS, card, room, user};
-use crate::sim::parts::next_id;
+use crate::sim::names::{USERS, card, user};
+use crate::sim::parts::{make_rooms, next_id};
 use crate::sim::people::People;
 use crate::sim::ward::Ward;
 use crate::testing::checker::Violation;
-use crate::testing::{Away, BusFaults, Fault, Random, Sabotage};
+use crate::testing::{Away, Fault, Random, Sabotage};
 use parking_lot::Mutex;
-use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tripsync_domain::trip::Trip;
 use tripsync_domain::{Epoch, NodeId, Timestamp};
 
 /// How long a process has for going away.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Within so much time after everything is healed everybody agrees.
-const HEALING: Duration = Duration::from_secs(90);
 
 /// A place for a process: what is cut there is cut for whichever process runs there.
 struct Place {
@@ -38,6 +34,7 @@ struct Place {
 }
 
 struct World {
+    seed: u64,
     ground: Ground,
     now: Duration,
     /// Decides who runs first.
@@ -91,6 +88,7 @@ impl World {
         let services = Machine::new("services", Duration::ZERO, 0);
         let place = || Place { process: None, down_until: Duration::ZERO, journal_cut: false, leases_away: None };
         Self {
+            seed: plan.seed,
             people: People::new(&plan.clients, &ward, plan.tuning.budget_bytes),
             calls: Calls::new(ground.memory.clone(), ward.clone()),
             ground,
@@ -112,23 +110,9 @@ impl World {
         let Some((process, engine)) = self.places[0].process.as_ref().and_then(|up| up.engine().cloned().map(|engine| (up, engine))) else {
             return Err("no engine".into());
         };
-        let done = Arc::clone(&made);
+        let (done, seed) = (Arc::clone(&made), self.seed);
         process.machine.handle().spawn(async move {
-            let make = async {
-                for index in 0..ROOMS {
-                    let create = json!({"type": "create", "title": "A trip"});
-                    // The first lease may be on its way.
-                    while engine.create::<Trip>(room(index), card(0), &create, None).await.is_err() {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                    }
-                    for (index_of, role) in [(1, "participant"), (2, "viewer")] {
-                        let add = json!({"type": "add_member", "user": user(index_of), "role": role});
-                        engine.call(room(index), card(0), &add, crate::engine::CallOptions::default()).await?;
-                    }
-                }
-                Ok(())
-            };
-            let result: Result<(), tripsync_domain::Rejection> = make.await;
+            let result = make_rooms(&engine, seed).await;
             *done.lock() = Some(result);
         });
         self.until("the rooms are made", Duration::from_secs(5), |_| made.lock().is_some())?;
@@ -291,90 +275,5 @@ impl World {
                 self.ground.hub.set_leases_away(Some(process.id), place.leases_away);
             }
         }
-    }
-
-    /// Everything works again.
-    fn heal(&mut self) -> Result<(), Violation> {
-        let hub = self.ground.hub.clone();
-        hub.set_bus_faults(BusFaults { delay_ms: (0, 1), ..BusFaults::default() });
-        hub.set_bus_away(false);
-        hub.set_leases_unanswered(0);
-        for step in [Step::Join, Step::LeasesBack, Step::JournalBack, Step::Thaw, Step::AppendDelay(0)] {
-            self.step(&step);
-        }
-        (0..NODES).for_each(|node| self.step(&Step::Wake(node)));
-        self.until("all nodes are up", Duration::from_secs(30), |world| world.all_up() && !world.is_draining())?;
-        self.people.want_everything();
-        for client in 0..self.people.len() {
-            // Half of those who have a socket keep it: what is amiss with it must mend by itself.
-            match self.at.get(&client).copied() {
-                Some(_) if self.random.one_in(2) => self.people.rejoin(client),
-                at => self.connect(client, at.unwrap_or(client % NODES)),
-            }
-        }
-        let settled = |world: &Self| world.people.unsettled(&world.ground.memory).is_none() && !world.calls.is_waiting();
-        if self.until("everybody agrees", HEALING, settled).is_err() {
-            let what = self.people.unsettled(&self.ground.memory).unwrap_or_else(|| "a call is not answered".into());
-            return Err(format!("{}s after everything was healed: {what}", HEALING.as_secs()));
-        }
-        // The grace of presence ends, and what is late has come.
-        self.sleep(Duration::from_secs(4));
-        self.people.unsettled(&self.ground.memory).map_or(Ok(()), |what| Err(format!("it did not last: {what}")))
-    }
-
-    fn is_draining(&self) -> bool {
-        self.places.iter().any(|place| place.process.as_ref().is_some_and(Process::is_draining))
-    }
-
-    /// Compares what everybody has with the journal, and the journal with itself.
-    fn judge(&mut self) {
-        for index in 0..ROOMS {
-            if let Err(violation) = self.judge_room(index) {
-                self.ward.violations.add(format!("room {index}: {violation}"));
-            }
-        }
-    }
-
-    fn judge_room(&mut self, index: usize) -> Result<(), Violation> {
-        let story = Arc::new(Story::read(&self.ground.memory, index)?);
-        story.people(&self.people)?;
-        story.calls(&self.calls)?;
-        story.lists(&self.ground.memory)?;
-        for node in 0..NODES {
-            let Some((process, engine)) = self.process(node).and_then(|up| up.engine().map(|engine| (up, engine.clone()))) else {
-                continue;
-            };
-            let verdict = Arc::new(Mutex::new(None));
-            let (story, told) = (Arc::clone(&story), Arc::clone(&verdict));
-            process.machine.handle().spawn(async move {
-                let live = story.live(&engine).await;
-                *told.lock() = Some(live);
-            });
-            self.until("the live state is read", Duration::from_secs(20), |_| verdict.lock().is_some())?;
-            let verdict = verdict.lock().take();
-            verdict.unwrap_or(Ok(())).map_err(|what| format!("read through node {node}: {what}"))?;
-        }
-        Ok(())
-    }
-
-    /// Ends everything; nothing may be left behind.
-    fn finish(&mut self) -> Result<(), Violation> {
-        (0..self.people.len()).for_each(|client| self.disconnect(client, true));
-        for node in 0..NODES {
-            if let Some(process) = &mut self.places[node].process {
-                process.drain(Duration::from_secs(30));
-                // Not followed by another one.
-                self.places[node].down_until = Duration::MAX;
-            }
-            let drained = |world: &Self| world.process(node).is_none_or(|process| process.drained().is_some());
-            self.until("the node has gone away", Duration::from_secs(40), drained)?;
-            let clean = self
-                .process(node)
-                .is_none_or(|process| process.drained() == Some(true) && process.engine().is_none_or(|engine| engine.rooms() == 0));
-            if !clean {
-                return Err(format!("an actor is left behind on node {node}"));
-            }
-        }
-        Ok(())
     }
 }
