@@ -13,6 +13,7 @@ mod faults;
 mod fleet;
 mod load;
 mod plan;
+mod reads;
 mod rebalance;
 mod rest;
 mod script;
